@@ -1,0 +1,46 @@
+# Needs python3 >= 3.11 with venv, a C compiler and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE := $(VENV)/.native
+
+.PHONY: setup run test test-fast lint bench native models clean
+
+setup: native models
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python3 >= 3.11 is needed; set PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group build --group test --group lint
+	touch $@
+
+$(NATIVE): $(STAMP) setup.py $(wildcard native/*.pyx native/*.pxd native/*.h)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable .
+	touch $@
+
+native: $(NATIVE)
+
+models: $(NATIVE)
+	$(BIN)/gateway models fetch
+
+run: setup
+	$(BIN)/gateway serve
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+test-fast: native
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: native
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV)

@@ -1,0 +1,1 @@
+"""The HTTP API: schemas, authentication, error envelope, routes."""

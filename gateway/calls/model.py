@@ -1,0 +1,170 @@
+"""What the control API and the calls stage say to each other: plain values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+__all__ = [
+    "CallControl",
+    "CallSnapshot",
+    "CallState",
+    "Outcome",
+    "Participant",
+    "RedactionOutput",
+    "Role",
+    "StartRequest",
+    "Status",
+    "Summary",
+    "Track",
+    "TrackSnapshot",
+]
+
+
+class Role(StrEnum):
+    """A participant of a call."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+
+
+class Track(StrEnum):
+    """A direction of a call leg, seen from Twilio."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class RedactionOutput(StrEnum):
+    """Which texts a transcript carries."""
+
+    REDACTED = "redacted"
+    UNREDACTED = "unredacted"
+    BOTH = "redacted_and_unredacted"
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    GATED = "gated"  # media may flow; nothing is decoded
+    TRANSCRIBING = "transcribing"
+    PAUSED = "paused"  # stopped by request, media may go on
+    COMPLETED = "completed"
+
+
+class Status(IntEnum):
+    """Application status of a participant (reference/asapp-api.md §1.5)."""
+
+    OK = 1000
+    LANGUAGE_NOT_SUPPORTED = 4050
+    SHUTTING_DOWN = 5001
+    NO_INSTANCES_AVAILABLE = 5002
+
+    @property
+    def description(self) -> str:
+        """The text beside the code."""
+        return {
+            Status.OK: "OK",
+            Status.LANGUAGE_NOT_SUPPORTED: "Language not supported",
+            Status.SHUTTING_DOWN: "Service shutting down",
+            Status.NO_INSTANCES_AVAILABLE: "No instances available",
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """A validated start-streaming request."""
+
+    guid: str
+    customer_id: str
+    agent_id: str
+    language: str = "en-US"
+    detailed_token: bool = False
+    recording_allowed: bool = False
+    redaction: RedactionOutput = RedactionOutput.REDACTED
+    track_map: Mapping[Track, Role] = field(
+        default_factory=lambda: {Track.INBOUND: Role.CUSTOMER, Track.OUTBOUND: Role.AGENT}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was streamed by one participant since the last start."""
+
+    total_audio_bytes: int
+    audio_duration_ms: int
+    streaming_seconds: int
+    transcripts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One participant's part of a start or stop answer."""
+
+    stream_id: str
+    status: Status
+    summary: Summary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to a start or stop: 200, with ``ok`` telling whether it took effect."""
+
+    ok: bool
+    participants: Mapping[Role, Participant]
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSnapshot:
+    """One track as it stands; ``checksum`` is filled with ``GATEWAY_ASR__MODEL=none``."""
+
+    track: Track
+    role: Role | None
+    stream_sid: str
+    connected: bool
+    received_ms: int
+    filled_ms: int
+    samples: int
+    checksum: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallSnapshot:
+    """One live call as it stands."""
+
+    guid: str
+    state: CallState
+    connected_at: datetime
+    sockets: int
+    transcripts: int
+    tracks: tuple[TrackSnapshot, ...]
+
+
+class CallControl(Protocol):
+    """What the API asks of the calls stage; implemented by :class:`gateway.calls.registry.Registry`."""
+
+    async def start(self, account_id: str, request: StartRequest) -> Outcome:
+        """Start or resume transcription.
+
+        Waits up to 2 s for the call's media stream.
+
+        Raises:
+            RequestError: 400-201, 400-203, 409-201 or 409-202.
+        """
+
+    async def stop(self, account_id: str, guid: str) -> Outcome:
+        """Pause or end transcription, after what is in flight is transcribed (2 s at most).
+
+        Raises:
+            RequestError: 400-203, 409-201 or 409-202.
+        """
+
+    def snapshots(self, account_id: str) -> list[CallSnapshot]:
+        """The account's live calls, oldest first."""
+
+    def snapshot(self, account_id: str, guid: str) -> CallSnapshot | None:
+        """One live call of the account; None if there is none."""

@@ -1,0 +1,1 @@
+"""From a recognised utterance to the store and the webhook, in order."""

@@ -1,0 +1,1 @@
+"""Front door, handshake and the media plane's asyncio shell."""

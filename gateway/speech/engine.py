@@ -1,0 +1,92 @@
+"""The recognizer as an interface: audio of many utterances in, hypotheses out.
+
+An engine decodes *segments* (an encoder-decoder, which wants the whole utterance) or carries *state* from chunk to
+chunk (a transducer). Both fit behind one streaming session: audio goes in with :meth:`Session.accept`, and
+:meth:`Engine.step` turns what many sessions hold into hypotheses, as one batch, on a worker thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Engine", "Hypothesis", "Job", "Kind", "Pcm", "Session", "Token"]
+
+Pcm = NDArray[np.int16]
+"""Linear PCM, mono, 8 kHz, 16 bit: shape ``(samples,)``."""
+
+
+class Kind(IntEnum):
+    """What a decode is for; a lower number goes first, a higher one is shed first."""
+
+    FINAL = 0
+    SPECULATIVE = 1
+    PARTIAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word with its place, in ms from the utterance's first sample, and its confidence in 0…1."""
+
+    content: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What was understood of an utterance.
+
+    ``confidence`` is the mean token probability in 0…1 (1.0 for empty text).
+    """
+
+    text: str
+    final: bool
+    confidence: float = 1.0
+    tokens: tuple[Token, ...] = ()
+
+
+class Session(Protocol):
+    """One utterance's way through an engine; used from one thread at a time."""
+
+    def accept(self, pcm: Pcm) -> None:
+        """Take more audio of the utterance."""
+
+    @property
+    def duration_ms(self) -> int:
+        """Audio taken so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request to decode what ``session`` holds."""
+
+    session: Session
+    kind: Kind
+
+
+class Engine(Protocol):
+    """A loaded model; thread-safe: several workers call :meth:`step` at once with different sessions."""
+
+    @property
+    def name(self) -> str:
+        """The manifest's name of the model."""
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Language subtags that the model reads, lower case (``{"en"}``)."""
+
+    def open(self) -> Session:
+        """A new utterance."""
+
+    def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+        """Decode a batch; blocking, runs on a worker thread. One hypothesis a job, in order."""
+
+    def warm_up(self) -> None:
+        """Run once on silence so that the first call does not pay for lazy initialisation."""

@@ -1,0 +1,1 @@
+"""What is kept: accounts, keys, calls, messages, delivery records."""

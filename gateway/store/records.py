@@ -1,0 +1,98 @@
+"""Rows as the rest of the gateway sees them: plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+__all__ = ["CallRecord", "DeliveryRecord", "KeyRecord", "MessageRecord", "NewKey", "Principal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: an account, by one of its keys."""
+
+    account_id: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made; the only time its secret is seen."""
+
+    api_id: str
+    api_secret: str
+    account_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as it is listed."""
+
+    api_id: str
+    account_id: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A conversation: one account's call of one guid. Times are UTC and aware."""
+
+    call_id: str
+    account_id: str
+    guid: str
+    language: str
+    customer_id: str
+    agent_id: str
+    started_at: datetime
+    completed_at: datetime | None = None
+    completed_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """One utterance, as it is kept and shown.
+
+    ``text`` is always the redacted one; ``unredacted`` is filled only where the start asked for it, and stands
+    encrypted in the database. ``shown`` is what the messages endpoint answers with, by the call's setting.
+    ``client_timestamp`` is the wall time at which the utterance began. Offsets are ms on the call's clock.
+    """
+
+    message_id: str
+    call_id: str
+    sequence: int
+    stream_id: str
+    role: str
+    external_id: str
+    start_ms: int
+    end_ms: int
+    text: str
+    client_timestamp: datetime
+    created_timestamp: datetime
+    unredacted: str | None = None
+    show_unredacted: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The text that the messages endpoint answers with."""
+        return self.unredacted if self.show_unredacted and self.unredacted is not None else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """A post that did not reach its target: dropped before it was sent (``dropped``) or refused (``failed``).
+
+    ``reason`` is one of a small set of words (``timeout``, ``status 503``, ``queue_full``, ``gateway_restart`` …); never
+    text from the transcript or the target's answer.
+    """
+
+    delivery_id: str
+    call_id: str
+    message_id: str
+    sequence: int
+    outcome: str
+    reason: str
+    at: datetime

@@ -1,0 +1,1 @@
+"""What happens to recognised text before anything is stored or sent."""
