@@ -1,0 +1,64 @@
+"""Prometheus metrics, all in one place so that ``docs/operating.md`` can list them.
+
+Labels never hold text, tokens, call ids or anything else that grows with the number of calls.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["REGISTRY"]
+
+REGISTRY = CollectorRegistry()
+
+_LATENCY = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 5.0)
+
+# Front door
+SOCKETS = Gauge("gateway_sockets", "Media sockets open", registry=REGISTRY)
+UPGRADES = Counter("gateway_upgrades_total", "Media upgrades by result", ["result"], registry=REGISTRY)
+HTTP_REQUESTS = Counter("gateway_http_requests_total", "API requests", ["route", "status"], registry=REGISTRY)
+HTTP_SECONDS = Histogram("gateway_http_request_seconds", "Time to answer", ["route"], registry=REGISTRY)
+
+# Media plane
+MESSAGES = Counter("gateway_wire_messages_total", "WebSocket messages read", registry=REGISTRY)
+WIRE_BYTES = Counter("gateway_wire_bytes_total", "Bytes read from media sockets", registry=REGISTRY)
+WIRE_SKIPPED = Counter("gateway_wire_skipped_total", "Messages skipped, by reason", ["reason"], registry=REGISTRY)
+WIRE_CLOSED = Counter("gateway_wire_closed_total", "Media sockets closed by us, by code", ["code"], registry=REGISTRY)
+TICK_SECONDS = Histogram(
+    "gateway_tick_seconds", "Wall time of a media plane tick",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25), registry=REGISTRY,
+)
+
+# Calls
+CALLS = Gauge("gateway_calls", "Live calls by state", ["state"], registry=REGISTRY)
+STARTS = Counter("gateway_starts_total", "Start requests by result code", ["code"], registry=REGISTRY)
+STOPS = Counter("gateway_stops_total", "Stop requests by result code", ["code"], registry=REGISTRY)
+
+# Speech
+OPEN_TRACKS = Gauge("gateway_open_tracks", "Tracks being transcribed", registry=REGISTRY)
+VAD_FRAMES = Counter("gateway_vad_frames_total", "Frames judged, by who", ["by"], registry=REGISTRY)
+VAD_SECONDS = Counter("gateway_vad_seconds_total", "Time in the voice activity model", registry=REGISTRY)
+UTTERANCES = Counter("gateway_utterances_total", "Utterances ended, by reason", ["reason"], registry=REGISTRY)
+AUDIO_DROPPED = Counter("gateway_audio_dropped_samples_total", "Samples lost to a full track queue", registry=REGISTRY)
+ASR_QUEUE = Gauge("gateway_asr_queue", "Decodes waiting", ["kind"], registry=REGISTRY)
+ASR_BATCH = Histogram("gateway_asr_batch_size", "Decodes done together", buckets=(1, 2, 4, 8, 16, 32), registry=REGISTRY)
+ASR_SECONDS = Histogram("gateway_asr_step_seconds", "Time of one batch", registry=REGISTRY)
+ASR_WAIT_SECONDS = Histogram(
+    "gateway_asr_final_seconds", "Endpoint to final text", buckets=_LATENCY, registry=REGISTRY
+)
+ASR_SHED = Counter("gateway_asr_shed_total", "Decodes given up", ["kind"], registry=REGISTRY)
+ASR_FAILED = Counter("gateway_asr_failed_total", "Decodes that raised", registry=REGISTRY)
+
+# Delivery
+TRANSCRIPTS = Counter("gateway_transcripts_total", "Utterances with text", ["role"], registry=REGISTRY)
+LATE_TRANSCRIPTS = Counter("gateway_late_transcripts_total", "Utterances delivered after later ones", registry=REGISTRY)
+DELIVERY_SECONDS = Histogram(
+    "gateway_delivery_seconds", "Endpoint to webhook answer", buckets=_LATENCY, registry=REGISTRY
+)
+WEBHOOK_POSTS = Counter("gateway_webhook_posts_total", "Posts by result", ["result"], registry=REGISTRY)
+WEBHOOK_DROPPED = Counter("gateway_webhook_dropped_total", "Posts dropped, by reason", ["reason"], registry=REGISTRY)
+WEBHOOK_QUEUE = Gauge("gateway_webhook_queue", "Posts waiting", registry=REGISTRY)
+STORE_SECONDS = Histogram("gateway_store_commit_seconds", "Time of one commit", registry=REGISTRY)
+STORE_QUEUE = Gauge("gateway_store_queue", "Rows waiting to be committed", registry=REGISTRY)
+STORE_FAILED = Counter("gateway_store_failed_total", "Commits that failed", registry=REGISTRY)
+STORE_DROPPED = Counter("gateway_store_dropped_total", "Rows lost to a full queue", registry=REGISTRY)
