@@ -1,8 +1,8 @@
 """The compiled kernels, their Python twins, and the choice between them.
 
-``from gateway._native import track`` gives ``gateway._native.track`` if it is built, else ``track_py``, its twin and
-specification. ``GATEWAY_NO_EXTENSIONS=1`` in the environment chooses the twins for all. A kernel that is built but
-cannot be loaded is an error: it never falls back in silence.
+``from gateway._native import track`` gives ``gateway._native.track`` if it is built, else ``track_py``, its
+twin and specification. ``GATEWAY_NO_EXTENSIONS=1`` in the environment chooses the twins for all. A kernel
+that is built but cannot be loaded is an error: it never falls back in silence.
 """
 
 from __future__ import annotations
