@@ -39,7 +39,11 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A conversation: one account's call of one guid. Times are UTC and aware."""
+    """One account's call of one guid, as one process saw it. Times are UTC and aware.
+
+    The conversation is all that share (account, guid); ``call_id`` is new after a restart, and the sequence
+    numbers and the clock of its messages with it.
+    """
 
     call_id: str
     account_id: str
@@ -56,9 +60,9 @@ class CallRecord:
 class MessageRecord:
     """One utterance, as it is kept and shown.
 
-    ``text`` is always the redacted one; ``unredacted`` is filled only where the start asked for it, and stands
-    encrypted in the database. ``shown`` is what the messages endpoint answers with, by the call's setting.
-    ``client_timestamp`` is the wall time at which the utterance began. Offsets are ms on the call's clock.
+    ``text`` is always the redacted one; ``unredacted`` is filled only where the start asked for it, and
+    stands encrypted in the database. ``shown`` is what the messages endpoint answers with, by the call's
+    setting. ``client_timestamp`` is the wall time at which the utterance began. Offsets are ms on the call's clock.
     """
 
     message_id: str
@@ -83,10 +87,12 @@ class MessageRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """A post that did not reach its target: dropped before it was sent (``dropped``) or refused (``failed``).
+    """A post of one message and how it ended.
 
-    ``reason`` is one of a small set of words (``timeout``, ``status 503``, ``queue_full``, ``gateway_restart`` …); never
-    text from the transcript or the target's answer.
+    ``outcome`` is ``pending`` (stored with its message, before it is sent), ``delivered``, ``failed`` (sent,
+    and refused or unanswered) or ``dropped`` (never sent). A later record of the same ``delivery_id``
+    replaces the earlier one. ``reason`` is empty or one of a small set of words (``timeout``, ``status 503``,
+    ``queue_full``, ``gateway_restart`` …); never text from the transcript or the target's answer.
     """
 
     delivery_id: str

@@ -1,0 +1,157 @@
+"""The database engine and its migrations: how a database URL becomes connections with the newest schema."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from gateway.errors import StoreError
+from gateway.store.migrations import HEAD
+
+__all__ = ["BUSY_TIMEOUT_MS", "WRITE", "create_engine", "explain", "migrate"]
+
+# How long SQLite waits for another process's write (the `keys` commands beside a running server).
+BUSY_TIMEOUT_MS = 5000
+
+# Execution option of a transaction that writes: SQLite then locks at BEGIN, where it can wait.
+WRITE = {"gateway_write": True}
+
+_POOL = 5
+# Any constant that nobody else uses on the same PostgreSQL server.
+_ADVISORY_LOCK = 0x67_61_74_65_77_61_79
+
+
+def create_engine(
+    database_url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pooled: bool = True
+) -> AsyncEngine:
+    """An engine for ``sqlite:///PATH`` or ``postgresql://…``.
+
+    Raises:
+        StoreError: the URL is not one of a database we know.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        msg = "GATEWAY_DATABASE_URL: is not a database URL; use sqlite:///PATH or postgresql://USER@HOST/NAME"
+        raise StoreError(msg) from error
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    driver = drivers.get(url.get_backend_name())
+    if driver is None or (driver.startswith("sqlite") and url.database in (None, "", ":memory:")):
+        msg = "GATEWAY_DATABASE_URL: must be sqlite:///PATH (a file) or postgresql://USER@HOST/NAME"
+        raise StoreError(msg)
+    # Parameters hold transcript text and secrets' hashes: they stay out of error messages.
+    options: dict[str, Any] = {"hide_parameters": True}
+    options |= {"pool_size": _POOL, "max_overflow": _POOL} if pooled else {"poolclass": NullPool}
+    engine = create_async_engine(url.set(drivername=driver), **options)
+    if url.get_backend_name() == "sqlite":
+        _tune_sqlite(engine, busy_timeout_ms)
+    return engine
+
+
+def _tune_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(dbapi_connection: Any, _record: Any) -> None:
+        # The driver would open transactions by itself, and late; ours begin where we say.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        try:
+            cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms:d}")
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+        finally:
+            cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("gateway_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def explain(error: BaseException) -> str:
+    """What a driver's error says, in one line, without statement and parameters."""
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split()) or type(cause).__name__
+
+
+async def migrate(database_url: str) -> None:
+    """Bring the database to the newest schema; one process at a time, off the event loop.
+
+    Raises:
+        StoreError: the database is newer than this gateway, unreachable, or not writable.
+    """
+    await asyncio.to_thread(_migrate, database_url)
+
+
+def _migrate(database_url: str) -> None:
+    url = make_url(database_url)
+    shown = url.render_as_string(hide_password=True)
+    file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+    try:
+        with _locked(file) if file else nullcontext():
+            asyncio.run(_upgrade(database_url))
+    except OSError as error:
+        raise StoreError(_unusable(shown, error.strerror or explain(error))) from error
+    except SQLAlchemyError as error:
+        raise StoreError(_unusable(shown, explain(error))) from error
+
+
+def _unusable(shown: str, reason: str) -> str:
+    return f"{shown}: cannot be opened ({reason}); GATEWAY_DATABASE_URL must name a database we may write"
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold ``FILE.lock``: SQLite's own lock would let two first starts both find no tables."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_name(file.name + ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+async def _upgrade(database_url: str) -> None:
+    engine = create_engine(database_url, pooled=False)
+    try:
+        async with engine.execution_options(**WRITE).begin() as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            await connection.run_sync(_upgrade_sync)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_sync(connection: Connection) -> None:
+    if _revision(connection) == HEAD:
+        return
+    # Alembic takes a while to import and most starts need none of it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        msg = (
+            f"the database is at revision {found}, this gateway knows up to {HEAD}; "
+            "run the newer gateway, or restore a backup"
+        )
+        raise StoreError(msg)
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -1,0 +1,105 @@
+"""Records to rows and back: the statements that write each kind of record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Insert, RowMapping, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.store.crypto import TextCipher
+from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord
+from gateway.store.schema import calls, deliveries, message_secrets, messages
+
+__all__ = ["Record", "call_of", "delivery_of", "key_of", "message_of", "size_of", "write"]
+
+Record = CallRecord | MessageRecord | DeliveryRecord
+
+
+def size_of(record: Record) -> int:
+    """About how many bytes a waiting record holds; for bounding queues."""
+    if isinstance(record, MessageRecord):
+        return 512 + 4 * (len(record.text) + len(record.unredacted or ""))
+    return 512
+
+
+async def write(connection: AsyncConnection, records: Sequence[Record], cipher: TextCipher) -> None:
+    """Write the records within the connection's transaction.
+
+    Grouped by kind in the order of their foreign keys; records of one kind keep their order, so the last one
+    of the same id wins. Writing a record twice changes nothing.
+    """
+    groups: dict[Table, list[dict[str, Any]]] = {calls: [], messages: [], message_secrets: [], deliveries: []}
+    for record in records:
+        for table, values in _rows(record, cipher):
+            groups[table].append(values)
+    for table, rows in groups.items():
+        if rows:
+            await connection.execute(_statement(table, connection.dialect.name), rows)
+
+
+def _statement(table: Table, dialect: str) -> Insert:
+    """An insert that updates a call or a delivery already there, and leaves a message already there alone."""
+    key = [column.name for column in table.primary_key]
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if table is messages or table is message_secrets:
+        return insert.on_conflict_do_nothing(index_elements=key)
+    fixed = {*key, "account_id", "guid", "started_at"}
+    changes = {
+        column.name: insert.excluded[column.name] for column in table.columns if column.name not in fixed
+    }
+    return insert.on_conflict_do_update(index_elements=key, set_=changes)
+
+
+def _rows(record: Record, cipher: TextCipher) -> list[tuple[Table, dict[str, Any]]]:
+    if isinstance(record, CallRecord):
+        return [(calls, _columns(calls, record))]
+    if isinstance(record, DeliveryRecord):
+        return [(deliveries, _columns(deliveries, record))]
+    rows = [(messages, _columns(messages, record))]
+    if record.unredacted is not None:
+        sealed = cipher.encrypt(record.message_id, record.unredacted)
+        rows.append((message_secrets, {"message_id": record.message_id, "ciphertext": sealed}))
+    return rows
+
+
+def _columns(table: Table, record: Record) -> dict[str, Any]:
+    return {column.name: getattr(record, column.name) for column in table.columns}
+
+
+def call_of(row: RowMapping) -> CallRecord:
+    """A row of ``calls``."""
+    return CallRecord(**_named(calls, row))
+
+
+def delivery_of(row: RowMapping) -> DeliveryRecord:
+    """A row of ``deliveries``."""
+    return DeliveryRecord(**_named(deliveries, row))
+
+
+def message_of(row: RowMapping, cipher: TextCipher) -> MessageRecord:
+    """A row of ``messages`` joined with its ``ciphertext``.
+
+    Raises:
+        StoreError: the unredacted text does not open with our key.
+    """
+    sealed: bytes | None = row["ciphertext"]
+    unredacted = None if sealed is None else cipher.decrypt(row["message_id"], sealed)
+    return MessageRecord(**_named(messages, row), unredacted=unredacted)
+
+
+def key_of(row: RowMapping) -> KeyRecord:
+    """A row of ``api_keys``, without what could tell the secret."""
+    return KeyRecord(
+        api_id=row["api_id"],
+        account_id=row["account_id"],
+        name=row["name"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+def _named(table: Table, row: RowMapping) -> dict[str, Any]:
+    return {column.name: row[column.name] for column in table.columns}
