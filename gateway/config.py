@@ -12,7 +12,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import ConfigError
@@ -91,7 +100,9 @@ class WebhookSettings(_Section):
 
     url: str | None = Field(None, description="http(s) URL that transcripts are posted to; unset: no webhook")
     auth: WebhookAuth = Field(WebhookAuth.NONE, description="none, secret, mtls or oauth2")
-    secret_name: str = Field("Authorization", min_length=1, description="header or URL parameter that carries the secret")
+    secret_name: str = Field(
+        "Authorization", min_length=1, description="header or URL parameter that carries the secret"
+    )
     secret_value: SecretStr | None = Field(None, description="the secret itself")
     secret_in: Literal["header", "query"] = Field("header", description="header or query")
     ca: Path | None = Field(None, description="PEM file with the CAs the target's certificate is checked against")
@@ -132,7 +143,9 @@ class WebhookSettings(_Section):
 class AsrSettings(_Section):
     """The recognizer."""
 
-    model: str = Field("moonshine-tiny-en", description="name from `gateway models list`, or none: audio ends in a checksum")
+    model: str = Field(
+        "moonshine-tiny-en", description="name from `gateway models list`, or none: audio ends in a checksum"
+    )
     threads: int | None = Field(None, ge=1, le=256, description="recognizer threads (default: cores − 1, at least 1)")
     max_batch: int = Field(8, ge=1, le=64, description="utterances decoded together at the most")
     queue: int = Field(512, ge=1, description="utterances that may wait; new starts are refused from three quarters on")
@@ -143,7 +156,9 @@ class VadSettings(_Section):
 
     threshold: float = Field(0.42, gt=0, lt=1, description="speech begins above this probability")
     release: float = Field(0.30, gt=0, lt=1, description="speech goes on above this probability")
-    gate_dbfs: float = Field(-62.0, ge=-96, le=0, description="a frame below this level is silence without asking the model")
+    gate_dbfs: float = Field(
+        -62.0, ge=-96, le=0, description="a frame below this level is silence without asking the model"
+    )
 
     @model_validator(mode="after")
     def _hysteresis(self) -> Self:
@@ -193,7 +208,12 @@ class Settings(BaseSettings):
     """All settings of the gateway; see ``docs/configuration.md``."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True, enable_decoding=False
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        enable_decoding=False,
     )
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -201,10 +221,16 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="wss:// base put into stream URLs; unset: the bind address")
     data_dir: Path = Field(Path("data"), description="where the database, keys and secrets live")
     models_dir: Path = Field(Path("models/cache"), description="where fetched models live")
-    database_url: str | None = Field(None, description="sqlite:///… or postgresql://…; unset: sqlite in the data directory")
+    database_url: str | None = Field(
+        None, description="sqlite:///… or postgresql://…; unset: sqlite in the data directory"
+    )
     stream_token_ttl: int = Field(300, ge=1, le=86_400, description="seconds a stream URL is valid")
-    stream_token_secret: SecretStr | None = Field(None, description="signs stream URLs; unset: made once in the data directory")
-    store_key: SecretStr | None = Field(None, description="encrypts unredacted text; unset: made once in the data directory")
+    stream_token_secret: SecretStr | None = Field(
+        None, description="signs stream URLs; unset: made once in the data directory"
+    )
+    store_key: SecretStr | None = Field(
+        None, description="encrypts unredacted text; unset: made once in the data directory"
+    )
     trusted_proxies: Annotated[list[str], BeforeValidator(_split_list)] = Field(
         default_factory=list, description="addresses or networks whose X-Forwarded-… headers are believed"
     )

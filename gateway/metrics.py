@@ -25,8 +25,10 @@ WIRE_BYTES = Counter("gateway_wire_bytes_total", "Bytes read from media sockets"
 WIRE_SKIPPED = Counter("gateway_wire_skipped_total", "Messages skipped, by reason", ["reason"], registry=REGISTRY)
 WIRE_CLOSED = Counter("gateway_wire_closed_total", "Media sockets closed by us, by code", ["code"], registry=REGISTRY)
 TICK_SECONDS = Histogram(
-    "gateway_tick_seconds", "Wall time of a media plane tick",
-    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25), registry=REGISTRY,
+    "gateway_tick_seconds",
+    "Wall time of a media plane tick",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25),
+    registry=REGISTRY,
 )
 
 # Calls
@@ -41,11 +43,11 @@ VAD_SECONDS = Counter("gateway_vad_seconds_total", "Time in the voice activity m
 UTTERANCES = Counter("gateway_utterances_total", "Utterances ended, by reason", ["reason"], registry=REGISTRY)
 AUDIO_DROPPED = Counter("gateway_audio_dropped_samples_total", "Samples lost to a full track queue", registry=REGISTRY)
 ASR_QUEUE = Gauge("gateway_asr_queue", "Decodes waiting", ["kind"], registry=REGISTRY)
-ASR_BATCH = Histogram("gateway_asr_batch_size", "Decodes done together", buckets=(1, 2, 4, 8, 16, 32), registry=REGISTRY)
-ASR_SECONDS = Histogram("gateway_asr_step_seconds", "Time of one batch", registry=REGISTRY)
-ASR_WAIT_SECONDS = Histogram(
-    "gateway_asr_final_seconds", "Endpoint to final text", buckets=_LATENCY, registry=REGISTRY
+ASR_BATCH = Histogram(
+    "gateway_asr_batch_size", "Decodes done together", buckets=(1, 2, 4, 8, 16, 32), registry=REGISTRY
 )
+ASR_SECONDS = Histogram("gateway_asr_step_seconds", "Time of one batch", registry=REGISTRY)
+ASR_WAIT_SECONDS = Histogram("gateway_asr_final_seconds", "Endpoint to final text", buckets=_LATENCY, registry=REGISTRY)
 ASR_SHED = Counter("gateway_asr_shed_total", "Decodes given up", ["kind"], registry=REGISTRY)
 ASR_FAILED = Counter("gateway_asr_failed_total", "Decodes that raised", registry=REGISTRY)
 

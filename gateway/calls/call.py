@@ -60,7 +60,8 @@ class Stream:
     tracks: Mapping[Track, TrackMedia]
     connected_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: bool = False
-    sequence: int = 0
+    # Whether audio ends in a checksum instead of the speech stage (GATEWAY_ASR__MODEL=none).
+    checksums: bool = False
 
     @property
     def anchor_ms(self) -> int | None:
@@ -82,7 +83,8 @@ class Stream:
         anchor = self.anchor_ms
         if anchor is None:
             return None
-        return anchor + min(m.first_position // SAMPLES_PER_MS for m in self.tracks.values() if m.anchor_ms is not None)
+        firsts = [m.first_position for m in self.tracks.values() if m.first_position is not None]
+        return anchor + min(firsts) // SAMPLES_PER_MS if firsts else anchor
 
 
 @dataclass(slots=True)
@@ -209,10 +211,6 @@ class Call:
             if anchor is not None and at_ms is not None:
                 self._zero = _Zero(stream, at_ms - anchor)
 
-    def continue_clock(self, zero_ms: int) -> None:
-        """Take up the clock of a conversation that an earlier run of the gateway began, at monotonic ``zero_ms``."""
-        self._zero = _Zero(None, zero_ms)
-
     def offset_ms(self, stream: Stream, position: int) -> int:
         """Milliseconds on the call's clock of sample ``position`` of ``stream``; never below 0."""
         anchor = stream.anchor_ms
@@ -239,7 +237,7 @@ class Call:
                         received_ms=media.received_samples // SAMPLES_PER_MS,
                         filled_ms=media.filled_samples // SAMPLES_PER_MS,
                         samples=media.received_samples + media.filled_samples,
-                        checksum=media.checksum_hex() if media.checksum else None,
+                        checksum=media.checksum_hex() if stream.checksums else None,
                     )
                 )
         return CallSnapshot(

@@ -1,0 +1,373 @@
+"""The live calls: media streams attach and leave, start and stop open and close the gates.
+
+An asyncio shell around :class:`gateway.calls.call.Call`. A call's failure never reaches another call; everything here
+runs on the event loop, and nothing in it waits for a model, a disk or a peer for longer than it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Protocol
+
+import structlog
+
+from gateway import metrics
+from gateway._native import track as track_kernel
+from gateway.calls.call import Call, Stream
+from gateway.calls.messages import Start
+from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, Status, Track
+from gateway.calls.transcription import Conversations, Transcription
+from gateway.clock import monotonic_ms
+from gateway.config import LimitSettings
+from gateway.errors import RequestError
+from gateway.speech.stage import SpeechStage
+
+__all__ = ["MediaSocket", "Registry"]
+
+log = structlog.get_logger(__name__)
+
+START_WAIT_S = 2.0
+"""How long a start waits for the call's media stream."""
+
+STOP_WAIT_S = 2.0
+"""How long a stop waits for utterances in flight."""
+
+PARTING_S = 60.0
+"""How long after a hang-up one stop request still gets its summary."""
+
+REMEMBER_S = 3600.0
+"""How long a completed call is kept in memory, so that a later stream continues its clock and streamIds."""
+
+REMEMBER_CALLS = 20_000
+
+
+class MediaSocket(Protocol):
+    """The socket of a stream, as far as the registry needs it."""
+
+    def sweep(self) -> None:
+        """Read and place what the peer has sent by now."""
+
+    def displace(self) -> None:
+        """Close normally (1000): a newer stream has taken this one's tracks."""
+
+
+class Registry:
+    """All live calls, by account and guid; implements :class:`gateway.calls.model.CallControl`."""
+
+    def __init__(
+        self,
+        limits: LimitSettings,
+        conversations: Conversations,
+        speech: SpeechStage | None,
+        *,
+        store_healthy: Callable[[], bool],
+    ) -> None:
+        self._limits = limits
+        self._conversations = conversations
+        # None with GATEWAY_ASR__MODEL=none: audio ends in a checksum.
+        self._speech = speech
+        self._store_healthy = store_healthy
+        self.draining = False
+        self._calls: OrderedDict[tuple[str, str], Call] = OrderedDict()
+        self._sockets: dict[Stream, MediaSocket] = {}
+        self._transcriptions: dict[tuple[Stream, Track], Transcription] = {}
+        # Start requests that wait for their call's stream.
+        self._awaited: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Hang-ups whose last utterances are in flight; a stop that comes meanwhile waits for its summary.
+        self._partings: dict[Call, asyncio.Task[None]] = {}
+        self._arrivals = 0
+
+    # Media streams
+
+    def attach(self, account_id: str, start: Start, socket: MediaSocket) -> tuple[Call, Stream]:
+        """A media stream's ``start`` message was read: it belongs to its call from now on.
+
+        The newest start owns a track: an older stream that carries one of its tracks is ended like a hang-up.
+        """
+        call = self._call(account_id, start.call_sid)
+        for older in call.displaced_by(start.tracks):
+            log.info("stream displaced", call=call.guid, stream=older.stream_sid)
+            displaced = self._sockets.get(older)
+            self.detach(call, older, completes=False)
+            if call.state is CallState.TRANSCRIBING:
+                # The call is gated, whichever socket was displaced: a new start is due (and gets a 200).
+                call.state = CallState.GATED
+                self._spawn(self._finish(call, self._close(call, call.streams)), "displaced")
+            if displaced is not None:
+                displaced.displace()
+        with_speech = self._speech is not None
+        stream = Stream(
+            start.stream_sid,
+            {t: track_kernel.Track(checksum=not with_speech, keep_pcm=with_speech) for t in sorted(start.tracks)},
+            checksums=not with_speech,
+        )
+        call.attach(stream)
+        self._sockets[stream] = socket
+        self._count()
+        log.info("stream attached", call=call.guid, stream=stream.stream_sid, tracks=sorted(start.tracks))
+        if call.state is CallState.TRANSCRIBING:
+            self._open(call, stream)
+        waiter = self._awaited.get((account_id, call.guid))
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        return call, stream
+
+    def detach(self, call: Call, stream: Stream, *, completes: bool = True) -> None:
+        """A stream has ended, in whatever way; its open utterance is still transcribed."""
+        if stream.ended:
+            return
+        self._sockets.pop(stream, None)
+        finishing = self._close(call, [stream])
+        last = completes and len(call.streams) == 1 and stream in call.streams
+        transcribing = call.state is CallState.TRANSCRIBING
+        call.detach(stream)
+        if last:
+            call.state = CallState.COMPLETED
+            call.completed_at_ms = monotonic_ms()
+        self._count()
+        task = self._spawn(self._part(call, finishing, last=last, transcribing=transcribing), "hang-up")
+        if last:
+            self._partings[call] = task
+            task.add_done_callback(lambda _: self._partings.pop(call, None))
+
+    async def _part(self, call: Call, finishing: list[Transcription], *, last: bool, transcribing: bool) -> None:
+        """What follows a hang-up: transcribe what is in flight, keep the summary for a stop that may still come."""
+        was_pending = call.pending
+        await self._finish(call, finishing)
+        if not last or call.streams:
+            return
+        if transcribing and not was_pending:
+            call.parting = call.participants(summary=True)
+        if call.recorded:
+            self._conversations.complete(call, "hangup")
+        log.info("call completed", call=call.guid, transcripts=call.transcripts)
+
+    def _call(self, account_id: str, guid: str) -> Call:
+        key = (account_id, guid)
+        call = self._calls.get(key)
+        if call is None:
+            self._arrivals += 1
+            call = self._calls[key] = Call(account_id, guid, self._arrivals)
+            self._forget()
+        else:
+            self._calls.move_to_end(key)
+        return call
+
+    def _forget(self) -> None:
+        """Drop completed calls that are old, oldest first, or too many."""
+        horizon = monotonic_ms() - int(REMEMBER_S * 1000)
+        surplus = len(self._calls) - REMEMBER_CALLS
+        for key, call in list(self._calls.items())[: max(16, surplus)]:
+            done = call.completed_at_ms is not None and not call.streams and not call.pending
+            if done and (surplus > 0 or (call.completed_at_ms or 0) < horizon):
+                del self._calls[key]
+                surplus -= 1
+
+    # Control
+
+    async def start(self, account_id: str, request: StartRequest) -> Outcome:
+        """Start or resume transcription; see :class:`gateway.calls.model.CallControl`."""
+        try:
+            outcome = await self._start(account_id, request)
+        except RequestError as error:
+            metrics.STARTS.labels(error.code).inc()
+            raise
+        status = min((p.status for p in outcome.participants.values()), default=Status.OK)
+        metrics.STARTS.labels(str(int(status))).inc()
+        return outcome
+
+    async def _start(self, account_id: str, request: StartRequest) -> Outcome:
+        key = (account_id, request.guid)
+        call = self._calls.get(key)
+        if key in self._awaited or (call is not None and call.pending):
+            raise _pending(request.guid)
+        if call is not None and call.state is CallState.TRANSCRIBING:
+            raise RequestError(409, "409-201", f"Transcription of call '{request.guid}' has already been started.")
+        if call is None or not call.streams:
+            if self.draining:
+                raise _unknown(request.guid)
+            await self._wait_for_stream(key)
+            call = self._calls[key]
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return Outcome(False, call.participants(refusal), refusal.description)
+        self._sweep(call)
+        if not call.streams:
+            # The sweep read its hang-up.
+            raise _unknown(request.guid)
+        call.begin(request)
+        self._conversations.begin(call)
+        for stream in call.streams:
+            self._open(call, stream)
+        self._count()
+        log.info("transcription started", call=call.guid, redaction=str(request.redaction))
+        return Outcome(True, call.participants())
+
+    async def _wait_for_stream(self, key: tuple[str, str]) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited[key] = waiter
+        try:
+            await asyncio.wait_for(waiter, START_WAIT_S)
+        except TimeoutError:
+            raise _unknown(key[1]) from None
+        finally:
+            del self._awaited[key]
+
+    def _refusal(self, request: StartRequest) -> Status | None:
+        """Why a start is refused inside a 200; None if it is not."""
+        if self.draining:
+            return Status.SHUTTING_DOWN
+        if self._speech is not None and request.language.split("-")[0].lower() not in self._speech.languages:
+            return Status.LANGUAGE_NOT_SUPPORTED
+        started = sum(call.state is CallState.TRANSCRIBING for call in self._calls.values())
+        full = started >= self._limits.calls or (self._speech is not None and self._speech.overloaded)
+        return Status.NO_INSTANCES_AVAILABLE if full or not self._store_healthy() else None
+
+    async def stop(self, account_id: str, guid: str) -> Outcome:
+        """Pause or end transcription; see :class:`gateway.calls.model.CallControl`."""
+        try:
+            outcome = await self._stop(account_id, guid)
+        except RequestError as error:
+            metrics.STOPS.labels(error.code).inc()
+            raise
+        metrics.STOPS.labels(str(int(Status.OK))).inc()
+        return outcome
+
+    async def _stop(self, account_id: str, guid: str) -> Outcome:
+        key = (account_id, guid)
+        call = self._calls.get(key)
+        if key in self._awaited or (call is not None and call.pending):
+            raise _pending(guid)
+        if call is None:
+            raise _unknown(guid)
+        if call.state is not CallState.TRANSCRIBING:
+            return await self._parting(call)
+        call.pending = True
+        try:
+            self._sweep(call)
+            if call.state is CallState.TRANSCRIBING:
+                call.state = CallState.PAUSED
+            await self._finish(call, self._close(call, call.streams))
+        finally:
+            call.pending = False
+        self._count()
+        log.info("transcription stopped", call=call.guid)
+        return Outcome(True, call.participants(summary=True))
+
+    async def _parting(self, call: Call) -> Outcome:
+        """Answer the one stop that may follow a hang-up within a minute."""
+        if call in self._partings:
+            call.pending = True
+            try:
+                await asyncio.wait({self._partings[call]})
+            finally:
+                call.pending = False
+        parting, call.parting = call.parting, None
+        since = monotonic_ms() - (call.completed_at_ms or 0)
+        if parting is None or since > PARTING_S * 1000:
+            raise RequestError(409, "409-201", f"Transcription of call '{call.guid}' is already stopped.")
+        return Outcome(True, parting)
+
+    def snapshots(self, account_id: str) -> list[CallSnapshot]:
+        """The account's live calls, oldest first."""
+        mine = [call for call in self._calls.values() if call.account_id == account_id and call.streams]
+        return [call.snapshot() for call in sorted(mine, key=lambda call: call.arrival)]
+
+    def snapshot(self, account_id: str, guid: str) -> CallSnapshot | None:
+        """One live call; None if there is none."""
+        call = self._calls.get((account_id, guid))
+        return call.snapshot() if call is not None and call.streams else None
+
+    # Gates
+
+    def _sweep(self, call: Call) -> None:
+        """Read what Twilio has sent up to now, so that start and stop cut at the newest timestamp."""
+        for stream in list(call.streams):
+            socket = self._sockets.get(stream)
+            if socket is not None:
+                socket.sweep()
+
+    def _open(self, call: Call, stream: Stream) -> None:
+        for track, media in stream.tracks.items():
+            if media.gate_open:
+                continue
+            media.open_gate()
+            transcription = Transcription(call, stream, track, media, self._conversations.of(call))
+            self._transcriptions[stream, track] = transcription
+            if self._speech is not None:
+                transcription.open(self._speech)
+
+    def _close(self, call: Call, streams: Iterable[Stream]) -> list[Transcription]:
+        """Close the gates of ``streams``; what they streamed is added to the participants' tallies."""
+        closed = []
+        for stream in streams:
+            for track, media in stream.tracks.items():
+                if not media.gate_open:
+                    continue
+                media.close_gate()
+                transcription = self._transcriptions.get((stream, track))
+                if transcription is not None:
+                    call.tally(transcription.role).samples += media.received_samples
+                    closed.append(transcription)
+        return closed
+
+    async def _finish(self, call: Call, closed: list[Transcription]) -> None:
+        """Wait until what is in flight on closed tracks is transcribed and delivered, 2 s at the most."""
+        try:
+            async with asyncio.timeout(STOP_WAIT_S):
+                await asyncio.gather(*(t.finish(self._speech) for t in closed))
+                if call.recorded:
+                    await self._conversations.of(call).drain(STOP_WAIT_S)
+        except TimeoutError:
+            log.warning("utterances still in flight after stop", call=call.guid)
+        finally:
+            for transcription in closed:
+                self._transcriptions.pop((transcription.stream, transcription.track), None)
+
+    # Life
+
+    @property
+    def transcribing(self) -> int:
+        """Calls being transcribed."""
+        return sum(call.state is CallState.TRANSCRIBING for call in self._calls.values())
+
+    async def close(self) -> None:
+        """End every call as a hang-up would and wait for what is in flight; sockets are closed by their owner."""
+        for call in list(self._calls.values()):
+            for stream in list(call.streams):
+                self.detach(call, stream)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_WAIT_S + 1)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task failed", task=task.get_name(), error=type(error).__name__, exc_info=error)
+
+    def _count(self) -> None:
+        live = dict.fromkeys(CallState, 0)
+        for call in self._calls.values():
+            live[call.state] += 1
+        for state, number in live.items():
+            metrics.CALLS.labels(state).set(number)
+
+
+def _pending(guid: str) -> RequestError:
+    return RequestError(409, "409-202", f"Another request for call '{guid}' is pending; retry when it is answered.")
+
+
+def _unknown(guid: str) -> RequestError:
+    return RequestError(
+        400,
+        "400-203",
+        f"No call with guid '{guid}' was found; its media stream must be connected before the start.",
+    )

@@ -1,0 +1,156 @@
+"""From a started track to delivered transcripts: who speaks, when, and in which order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gateway import metrics
+from gateway.calls.call import Call, Stream
+from gateway.calls.model import Role, Track
+from gateway.clock import monotonic_ms
+from gateway.delivery.delivery import CallDelivery, Delivery, Redactor, Transcript
+from gateway.ids import new_ulid
+from gateway.speech.engine import Hypothesis
+from gateway.speech.stage import OpenTrack, SpeechStage
+from gateway.speech.track import Segment
+from gateway.store.records import CallRecord
+from gateway.store.writer import Writer
+
+if TYPE_CHECKING:
+    from gateway._native.track_py import Track as TrackMedia
+
+__all__ = ["Conversations", "Transcription"]
+
+
+class Conversations:
+    """The record of each started call, and its way out.
+
+    A call that is started again after its hang-up is a new session of the same conversation: the store shows both as one.
+    """
+
+    def __init__(self, delivery: Delivery, writer: Writer, redactor: Callable[[], Redactor]) -> None:
+        self._delivery = delivery
+        self._writer = writer
+        self._redactor = redactor
+        self._open: dict[str, tuple[CallDelivery, CallRecord]] = {}
+
+    def begin(self, call: Call) -> None:
+        """A start was accepted: open the session, or go on with the one that was paused."""
+        request = call.request
+        if request is None:
+            return
+        if call.recorded:
+            delivery, before = self._open[call.call_id]
+            started_at = before.started_at
+            delivery.redaction = request.redaction
+        else:
+            call.call_id = new_ulid()
+            call.recorded = True
+            started_at = datetime.now(UTC)
+        record = CallRecord(
+            call_id=call.call_id,
+            account_id=call.account_id,
+            guid=call.guid,
+            language=request.language,
+            customer_id=request.customer_id,
+            agent_id=request.agent_id,
+            started_at=started_at,
+        )
+        self._writer.submit(record)
+        if call.call_id not in self._open:
+            self._open[call.call_id] = (
+                self._delivery.open(record, request.redaction, self._redactor()),
+                record,
+            )
+
+    def of(self, call: Call) -> CallDelivery:
+        """The way out of a started call."""
+        return self._open[call.call_id][0]
+
+    def complete(self, call: Call, reason: str) -> None:
+        """The conversation has ended; what is still on its way is delivered all the same."""
+        _, record = self._open.pop(call.call_id)
+        call.recorded = False
+        self._writer.submit(
+            CallRecord(
+                call_id=record.call_id,
+                account_id=record.account_id,
+                guid=record.guid,
+                language=record.language,
+                customer_id=record.customer_id,
+                agent_id=record.agent_id,
+                started_at=record.started_at,
+                completed_at=datetime.now(UTC),
+                completed_reason=reason,
+            )
+        )
+
+
+class Transcription:
+    """One track from a start to the next stop; listens to the speech stage (:class:`~gateway.speech.stage.SpeechListener`)."""
+
+    def __init__(self, call: Call, stream: Stream, track: Track, media: TrackMedia, delivery: CallDelivery) -> None:
+        self.call = call
+        self.stream = stream
+        self.track = track
+        self.role: Role = call.role_of(track)
+        self._media = media
+        self._delivery = delivery
+        self._stream_id = call.stream_id(self.role)
+        self._external_id = call.external_id(self.role)
+        # Of this start: what comes after a stop is outside its summary.
+        self._tally = call.tally(self.role)
+        self._open: OpenTrack | None = None
+        # Utterances that have ended and have no text yet.
+        self._unread = 0
+        self._read = asyncio.Event()
+        self._read.set()
+
+    def open(self, speech: SpeechStage) -> None:
+        """Begin to transcribe; the track's gate has just been opened."""
+        self._open = speech.open(self._media, self)
+
+    async def finish(self, speech: SpeechStage | None) -> None:
+        """Return when everything said before the gate was closed has its text."""
+        if self._open is not None and speech is not None:
+            await speech.finish(self._open)
+            await self._read.wait()
+
+    def on_segment(self, segment: Segment) -> object:
+        """An utterance has ended: it takes its place in the order of the call."""
+        self._unread += 1
+        self._read.clear()
+        return self._delivery.endpoint()
+
+    def on_text(self, mark: object, segment: Segment, hypothesis: Hypothesis | None) -> None:
+        """Its text is there, or it could not be recognised."""
+        assert isinstance(mark, int)  # noqa: S101 - what on_segment returned
+        transcript = None
+        if hypothesis is not None and hypothesis.text:
+            transcript = self._transcript(segment, hypothesis)
+            self._tally.transcripts += 1
+            self.call.transcripts += 1
+            metrics.TRANSCRIPTS.labels(self.role).inc()
+        self._delivery.deliver(mark, transcript)
+        self._unread -= 1
+        if not self._unread:
+            self._read.set()
+
+    def _transcript(self, segment: Segment, hypothesis: Hypothesis) -> Transcript:
+        start_ms = self.call.offset_ms(self.stream, segment.start)
+        end_ms = max(start_ms + 1, self.call.offset_ms(self.stream, segment.end))
+        anchor_ms = self.stream.anchor_ms or 0
+        age_ms = monotonic_ms() - (anchor_ms + segment.start // 8)
+        return Transcript(
+            role=self.role,
+            external_id=self._external_id,
+            stream_id=self._stream_id,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            text=hypothesis.text,
+            client_timestamp=datetime.now(UTC) - timedelta(milliseconds=age_ms),
+            tokens=hypothesis.tokens,
+        )

@@ -1,0 +1,362 @@
+"""One media socket: frames to events, events to its call, and all the ways in which it may end.
+
+The reader (:mod:`gateway._native.plane`) has placed plain media on the tracks already; what reaches this class is
+everything else, in order. The bytes come from the tick (plain sockets) or from the transport (TLS, or no kernels).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from gateway import metrics
+from gateway._native import plane as plane_kernel
+from gateway.calls import messages
+from gateway.calls.call import Call, Stream
+from gateway.calls.model import Track
+from gateway.calls.registry import Registry
+from gateway.clock import monotonic_ms
+from gateway.errors import PeerError, WireError
+from gateway.server.handshake import MAX_MESSAGE, open_protocol
+from gateway.server.plane import MediaPlane
+from gateway.store.records import Principal
+
+__all__ = ["ConnectionServices", "MediaConnection"]
+
+log = structlog.get_logger(__name__)
+
+UNAUTHENTICATED_S = 5.0
+UNAUTHENTICATED_BYTES = 64 * 1024
+START_S = 30.0
+"""How long an authenticated socket may take to send its ``start``."""
+
+IDLE_S = 30.0
+"""Without a byte for this long, the peer is asked whether it is there."""
+
+PONG_S = 10.0
+CLOSE_S = 2.0
+"""How long the peer may take to answer a close frame."""
+
+MAX_WRITE_BUFFER = 64 * 1024
+"""A peer that sends pings and does not read the pongs is cut off here."""
+
+TRACKS = (Track.INBOUND, Track.OUTBOUND)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionServices:
+    """What every media socket needs of the gateway."""
+
+    registry: Registry
+    plane: MediaPlane
+    authenticate: Callable[[str], Awaitable[Principal]]
+
+
+class MediaConnection(asyncio.Protocol):
+    """A media socket from the 101 to its end.
+
+    Args:
+        services: shared by all sockets.
+        principal: who opened it; None until its ``start`` brings a token.
+        direct: whether the tick reads the descriptor (plain TCP); else bytes come through the transport.
+    """
+
+    def __init__(self, services: ConnectionServices, principal: Principal | None, *, direct: bool) -> None:
+        self._services = services
+        self._principal = principal
+        self._direct = direct
+        self._protocol: ServerProtocol = open_protocol()
+        self._reader = plane_kernel.Reader(MAX_MESSAGE)
+        self._reader.owner = self
+        self._transport: asyncio.Transport | None = None
+        self._call: Call | None = None
+        self._stream: Stream | None = None
+        self._fragments: list[bytes] = []
+        self._opened = time.monotonic()
+        self._ping_sent: float | None = None
+        self._close_at: float | None = None
+        self._authenticating = False
+        self._skipped_logged = 0.0
+        self._counted = (0, 0)
+        self._task: asyncio.Task[None] | None = None
+
+    # Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over the transport; the tick reads its descriptor from now on if it is a plain one."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
+        self._transport = transport
+        self._services.plane.add(self)
+        if self._direct:
+            transport.pause_reading()
+            fd = transport.get_extra_info("socket").fileno()
+            self._services.plane.register(fd, self._reader)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a socket that the tick does not read."""
+        self._reader.feed(data, monotonic_ms())
+        self.drain()
+
+    def eof_received(self) -> bool:
+        """The peer will send no more."""
+        self._reader.set_eof(0)
+        self.drain()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone; whatever was said on it is still transcribed."""
+        # DANGER: the descriptor is still valid here and may be reused right after.
+        self._services.plane.unregister(self._reader)
+        self._services.plane.remove(self)
+        self._count()
+        self._leave("reset" if exc is not None else "closed")
+        self._reader.close()
+        self._transport = None
+        if self._task is not None:
+            self._task.cancel()
+
+    def sweep(self) -> None:
+        """Read and place what the peer has sent by now (:class:`gateway.calls.registry.MediaSocket`)."""
+        self._services.plane.sweep()
+
+    def displace(self) -> None:
+        """Close normally: a newer stream has taken this one's tracks."""
+        self._stream = None
+        self.fail(CloseCode.NORMAL_CLOSURE, "replaced by a newer stream")
+
+    # Events
+
+    def drain(self) -> None:
+        """Handle every event that the reader holds; this socket's trouble stays this socket's."""
+        if self._authenticating:
+            return
+        try:
+            while not self._authenticating and (event := self._reader.next_event()) is not None:
+                self._handle(*event)
+        except WireError as error:
+            self.fail(error.close_code, error.reason)
+        except Exception:
+            log.exception("media socket failed")
+            self.fail(CloseCode.INTERNAL_ERROR, "internal error")
+        if self._principal is None and self._reader.bytes > UNAUTHENTICATED_BYTES:
+            self.fail(CloseCode.POLICY_VIOLATION, "no token in the first 64 KiB")
+
+    def _handle(self, kind: int, data: bytes) -> None:
+        if kind == plane_kernel.TEXT:
+            self._text(data)
+        elif kind == plane_kernel.EOF:
+            self._end_of_input(data)
+        else:
+            self._protocol_bytes(data)
+
+    def _protocol_bytes(self, data: bytes) -> None:
+        """A frame that is not a plain text message: ``websockets`` answers pings and closes and judges errors."""
+        protocol = self._protocol
+        protocol.receive_data(data)
+        self._flush()
+        for event in protocol.events_received():
+            if isinstance(event, Frame):
+                self._frame(event)
+        if protocol.close_expected() and self._close_at is None:
+            self._closing(time.monotonic() + CLOSE_S)
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PONG:
+            self._ping_sent = None
+        elif frame.opcode is Opcode.CLOSE:
+            self._leave("close frame")
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._fragment(frame)
+
+    def _fragment(self, frame: Frame) -> None:
+        """Put a fragmented message together; ``websockets`` has limited its size and checked its order."""
+        binary = frame.opcode is Opcode.BINARY
+        if frame.opcode is not Opcode.CONT:
+            self._fragments = []
+        if binary:
+            self._skip("binary")
+        self._reader.fragmented = not frame.fin
+        self._fragments.append(b"" if binary else bytes(frame.data))
+        if frame.fin:
+            message = b"".join(self._fragments)
+            self._fragments = []
+            if message:
+                self._text(message)
+
+    def _end_of_input(self, data: bytes) -> None:
+        self._protocol.receive_eof()
+        self._leave(os.strerror(int(data)) if data.isdigit() else "eof")
+        self._abort()
+
+    def _text(self, message: bytes) -> None:
+        try:
+            event = messages.parse(message)
+        except messages.SkippedError as error:
+            self._skip(error.reason)
+            return
+        if isinstance(event, messages.Media):
+            self._media(event)
+        elif isinstance(event, messages.Start):
+            self._start(event)
+        elif isinstance(event, messages.Stop):
+            self._leave("stop")
+
+    def _media(self, media: messages.Media) -> None:
+        stream = self._stream
+        if stream is None:
+            self._skip("media_before_start" if self._call is None else "media_after_stop")
+        elif media.stream_sid is not None and media.stream_sid != stream.stream_sid:
+            self._skip("wrong_stream_sid")
+        elif (track := stream.tracks.get(media.track)) is None:
+            self._skip("undeclared_track")
+        else:
+            track.place(media.timestamp_ms, media.payload, monotonic_ms())
+
+    def _start(self, start: messages.Start) -> None:
+        if self._call is not None:
+            raise WireError(CloseCode.POLICY_VIOLATION, "a second start message")
+        if self._principal is not None:
+            self._attach(self._principal, start)
+            return
+        token = start.custom.get("token")
+        if token is None:
+            raise WireError(CloseCode.POLICY_VIOLATION, "no stream token in the URL or the start message")
+        # What follows the start waits in the reader until the store has said whether the key is active.
+        self._authenticating = True
+        self._task = asyncio.ensure_future(self._authenticate(token, start))
+
+    async def _authenticate(self, token: str, start: messages.Start) -> None:
+        try:
+            principal = await self._services.authenticate(token)
+        except PeerError:
+            self._authenticating = False
+            self.fail(CloseCode.POLICY_VIOLATION, "stream token refused")
+            return
+        self._authenticating = False
+        self._principal = principal
+        if self._transport is not None and self._close_at is None:
+            self._attach(principal, start)
+            self.drain()
+
+    def _attach(self, principal: Principal, start: messages.Start) -> None:
+        self._call, self._stream = self._services.registry.attach(principal.account_id, start, self)
+        inbound, outbound = (self._stream.tracks.get(track) for track in TRACKS)
+        if start.stream_sid.isascii():
+            self._reader.bind(start.stream_sid.encode(), inbound, outbound)
+
+    def _skip(self, reason: str) -> None:
+        metrics.WIRE_SKIPPED.labels(reason).inc()
+        now = time.monotonic()
+        if now - self._skipped_logged >= 1.0:
+            self._skipped_logged = now
+            log.warning("message skipped", reason=reason, call=self._call.guid if self._call else None)
+
+    # Endings
+
+    def _leave(self, how: str) -> None:
+        """The stream has ended; the socket may live on for its closing handshake."""
+        stream, self._stream = self._stream, None
+        self._reader.unbind()
+        if self._call is not None and stream is not None:
+            log.info("stream ended", call=self._call.guid, stream=stream.stream_sid, how=how)
+            self._services.registry.detach(self._call, stream)
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close the socket from our side; its stream ends now."""
+        if self._close_at is not None:
+            return
+        metrics.WIRE_CLOSED.labels(str(int(code))).inc()
+        if code not in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY):
+            log.warning("media socket closed", code=int(code), reason=reason)
+        self._leave("closed by the gateway")
+        self._closing(time.monotonic() + CLOSE_S)
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, reason)
+        self._flush()
+
+    def _closing(self, at: float) -> None:
+        self._leave("close")
+        self._close_at = at
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        for data in self._protocol.data_to_send():
+            if data:
+                transport.write(data)
+            else:
+                # The closing handshake is done: the server ends the TCP connection (RFC 6455 §7.1.1).
+                self._abort(flush=True)
+                return
+        if transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
+            self._abort()
+
+    def _abort(self, *, flush: bool = False) -> None:
+        """End the transport; ``flush`` lets written bytes go out first."""
+        if self._transport is None:
+            return
+        self._services.plane.unregister(self._reader)
+        if flush:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    def check(self, now: float) -> None:
+        """Judge the socket's life; called about once a second.
+
+        Args:
+            now: ``time.monotonic()``.
+        """
+        self._count()
+        if self._transport is None:
+            return
+        if self._close_at is not None:
+            if now >= self._close_at:
+                self._abort()
+            return
+        if self._call is None:
+            limit = UNAUTHENTICATED_S if self._principal is None else START_S
+            if now - self._opened > limit:
+                self.fail(CloseCode.POLICY_VIOLATION, "no start message")
+            return
+        self._check_liveness(now)
+
+    def _check_liveness(self, now: float) -> None:
+        if self._ping_sent is not None:
+            if now - self._ping_sent > PONG_S:
+                log.warning("media socket does not answer", call=self._call.guid if self._call else None)
+                self._leave("no pong")
+                self._abort()
+            return
+        last = self._last_media_ms()
+        if now - max(self._opened, last / 1000) > IDLE_S:
+            self._ping_sent = now
+            self._opened = now
+            self._protocol.send_ping(b"")
+            self._flush()
+
+    def _last_media_ms(self) -> int:
+        stream = self._stream
+        return max((track.last_media_ms for track in stream.tracks.values()), default=0) if stream else 0
+
+    def _count(self) -> None:
+        """Carry the reader's counters over to the metrics."""
+        reader = self._reader
+        messages_before, bytes_before = self._counted
+        metrics.MESSAGES.inc(reader.messages - messages_before)
+        metrics.WIRE_BYTES.inc(reader.bytes - bytes_before)
+        self._counted = (reader.messages, reader.bytes)
+
+    def describe(self) -> dict[str, Any]:
+        """For logs: which call and stream this is."""
+        return {"call": self._call.guid if self._call else None}

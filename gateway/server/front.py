@@ -1,0 +1,207 @@
+"""The front door: one port for media, API and pages. aiohttp parses every request head; media upgrades leave it here.
+
+Handing a socket over is one synchronous step: the 101 is written, the transport gets the media socket as its protocol, and
+aiohttp's request handler is told that its connection is gone. That touches aiohttp's inside (``_message_tail``,
+``transport``), so aiohttp is pinned, and ``tests/server/test_front.py`` guards it on fresh and on reused connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import ssl
+from typing import Any, cast
+
+import structlog
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_server import Server
+
+from gateway import metrics
+from gateway.api.envelope import error_response
+from gateway.config import LimitSettings
+from gateway.server.connection import ConnectionServices, MediaConnection
+from gateway.server.handshake import Doorkeeper, RefusedError, upgrade_answer
+
+__all__ = ["BACKLOG", "HEAD_BYTES", "HEAD_S", "FrontServer", "MediaRoute", "listen", "raise_descriptor_limit"]
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 4096
+"""uvloop accepts one connection a loop turn; with its default of 100 a storm of 2,000 connects takes 40 times as long."""
+
+HEAD_BYTES = 16 * 1024
+HEAD_S = 10.0
+KEEPALIVE_S = 75.0
+
+RESERVED_DESCRIPTORS = 64
+"""Kept free for the database, the webhook connections and the model files."""
+
+MEDIA_ROUTE = r"/{prefix:(?:[^?]*/)?}twilio-media{token:(?:/[^/]*)?/?}"
+
+
+class _HeadGuard(RequestHandler):
+    """A request handler that gives a request head 16 KiB and 10 s."""
+
+    __slots__ = ("_head_bytes", "_head_timer", "_heads")
+
+    def __init__(self, manager: Server, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._heads = 0
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = asyncio.get_running_loop().call_later(HEAD_S, self._too_slow)
+
+    def _head_done(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if self._current_request is None:
+            self.force_close()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._request_count != self._heads:
+            self._heads = self._request_count
+            self._head_done()
+            return
+        if self._current_request is not None or self._upgraded:
+            return
+        if self._head_timer is None:
+            self._await_head()
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES and self.transport is not None:
+            self.transport.write(
+                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+            self.force_close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._head_done()
+        super().connection_lost(exc)
+
+
+class _HandedOver(web.StreamResponse):
+    """What the media route returns to aiohttp: an answer that has been sent already, on a socket that is gone."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+class FrontServer:
+    """Makes request handlers for :meth:`asyncio.loop.create_server`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def __call__(self) -> RequestHandler:
+        """A handler for one connection."""
+        return _HeadGuard(self._server, loop=asyncio.get_running_loop(), **self._server._kwargs)
+
+
+class MediaRoute:
+    """The route that Twilio connects to: checks, the 101, and the hand-over to a media socket."""
+
+    def __init__(self, doorkeeper: Doorkeeper, services: ConnectionServices, limits: LimitSettings) -> None:
+        self._doorkeeper = doorkeeper
+        self._services = services
+        self._limits = limits
+        self.draining = False
+
+    def install(self, app: web.Application) -> None:
+        """Add the route; it must come before the API's catch-all."""
+        app.router.add_get(MEDIA_ROUTE, self.handle, allow_head=False)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one upgrade request."""
+        try:
+            self._admit_one_more()
+            principal = await self._doorkeeper.admit(request.path, request.query_string, request.headers.items())
+            self._admit_one_more()
+        except RefusedError as error:
+            metrics.UPGRADES.labels(error.reason).inc()
+            log.info("media upgrade refused", status=error.status, reason=error.reason)
+            return error_response(error.status, f"{error.status}-01", str(error))
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
+        status, answer = upgrade_answer(request.path, headers)
+        if status != 101:
+            metrics.UPGRADES.labels("bad_handshake").inc()
+            message = "This is a media stream's address: it takes a WebSocket handshake (RFC 6455) only."
+            return error_response(status, f"{status}-01", message, headers={"Upgrade": "websocket"})
+        handler = cast(RequestHandler, request.protocol)
+        transport = handler.transport
+        if transport is None:
+            return _HandedOver()
+        metrics.UPGRADES.labels("accepted").inc()
+        direct = self._services.plane.direct and transport.get_extra_info("sslcontext") is None
+        connection = MediaConnection(self._services, principal, direct=direct)
+        _hand_over(handler, transport, answer, connection)
+        return _HandedOver()
+
+    def _admit_one_more(self) -> None:
+        if self.draining:
+            raise RefusedError(503, "draining", "The gateway is shutting down; connect to another one.")
+        if len(self._services.plane) >= self._limits.sockets or not _descriptors_left():
+            raise RefusedError(503, "full", "No more media sockets can be taken; connect to another gateway.")
+
+
+def _hand_over(handler: RequestHandler, transport: asyncio.Transport, answer: bytes, protocol: MediaConnection) -> None:
+    """Give the transport to ``protocol``; one synchronous step, so that no byte falls between the two."""
+    tail, handler._message_tail = handler._message_tail, b""
+    transport.write(answer)
+    # Without its transport the handler ends itself and closes nothing.
+    handler.transport = None
+    transport.set_protocol(protocol)
+    handler.connection_lost(None)
+    # aiohttp pauses a transport whose tail grew long; it reads on from here.
+    if not transport.is_reading():
+        transport.resume_reading()
+    protocol.connection_made(transport)
+    if tail:
+        protocol.data_received(tail)
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit on descriptors to the hard one; the limit that then holds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):
+            log.warning("descriptor limit stays as it is", soft=soft, hard=hard)
+    return soft
+
+
+def _descriptors_left() -> bool:
+    """Whether a few more descriptors can be opened than the next socket needs."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft == resource.RLIM_INFINITY or int(metrics.SOCKETS._value.get()) + RESERVED_DESCRIPTORS < soft
+
+
+async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
+    """Open the port.
+
+    Raises:
+        OSError: the address is taken, or not of this machine.
+    """
+    await runner.setup()
+    assert runner.server is not None  # noqa: S101 - set by setup()
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(
+        FrontServer(cast(Server, runner.server)), host, port, ssl=context, backlog=BACKLOG, reuse_address=True
+    )

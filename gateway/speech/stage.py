@@ -1,0 +1,206 @@
+"""All open tracks: frames to the voice activity model in batches, utterances to the recognizer, texts to listeners.
+
+The stage's own loop runs a pass about every frame; the model runs on one worker thread, one batch at a time, so that
+the event loop never waits for it. Order within a track is kept because only one pass is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from gateway import metrics
+from gateway.clock import monotonic_ms
+from gateway.config import EndpointSettings, VadSettings
+from gateway.errors import GatewayError
+from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm
+from gateway.speech.recognizer import Recognizer
+from gateway.speech.silero import Silero
+from gateway.speech.track import FRAME_MS, Segment, SpeechTrack
+
+if TYPE_CHECKING:
+    from gateway._native.track_py import Track as TrackMedia
+
+__all__ = ["OpenTrack", "SpeechListener", "SpeechStage"]
+
+log = structlog.get_logger(__name__)
+
+FINAL_DEADLINE_S = 0.12
+"""What the recognizer may take after the endpoint decision (design mark, p95)."""
+
+
+class SpeechListener(Protocol):
+    """Who is told of a track's utterances; both methods are called on the event loop."""
+
+    def on_segment(self, segment: Segment) -> object:
+        """An utterance has ended; what is returned comes back with its text."""
+
+    def on_text(self, mark: object, segment: Segment, hypothesis: Hypothesis | None) -> None:
+        """Its text is there; None if it could not be recognised."""
+
+
+@dataclass(eq=False, slots=True)
+class OpenTrack:
+    """A track in the stage."""
+
+    speech: SpeechTrack
+    listener: SpeechListener
+    done: asyncio.Future[None]
+
+
+class SpeechStage:
+    """Voice activity, endpointing and recognition of every open track."""
+
+    def __init__(
+        self,
+        silero: Silero,
+        engine: Engine,
+        recognizer: Recognizer,
+        vad: VadSettings,
+        endpoint: EndpointSettings,
+    ) -> None:
+        self._silero = silero
+        self._engine = engine
+        self._recognizer = recognizer
+        self._vad = vad
+        self._endpoint = endpoint
+        self._tracks: list[OpenTrack] = []
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="vad")
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        # Called when a pass fails, which is our bug: the process must not go on deaf.
+        self.on_failure: Callable[[BaseException], None] | None = None
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Language subtags that can be recognised."""
+        return self._engine.languages
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether new starts should be refused so that admitted calls keep their latency."""
+        return self._recognizer.overloaded
+
+    def start(self) -> None:
+        """Begin to work; must be called on the event loop."""
+        self._task = asyncio.create_task(self._run(), name="speech stage")
+
+    async def close(self) -> None:
+        """Stop working; what is open is given up, so finish the tracks first."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def open(self, media: TrackMedia, listener: SpeechListener) -> OpenTrack:
+        """Take up a track whose gate has just opened."""
+        speech = SpeechTrack(media, self._vad, self._endpoint, self._silero.acquire())
+        track = OpenTrack(speech, listener, asyncio.get_running_loop().create_future())
+        self._tracks.append(track)
+        metrics.OPEN_TRACKS.set(len(self._tracks))
+        self._wake.set()
+        return track
+
+    async def finish(self, track: OpenTrack) -> None:
+        """End a track whose gate has closed: returns when its last utterance was told to the listener."""
+        track.speech.finishing = True
+        self._wake.set()
+        await asyncio.shield(track.done)
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                if not self._tracks:
+                    self._wake.clear()
+                    await self._wake.wait()
+                started = time.monotonic()
+                await self._pass()
+                # A frame takes 32 ms to fill; a shorter round would find nothing. A finishing track does not wait.
+                rest = FRAME_MS / 1000 - (time.monotonic() - started)
+                self._wake.clear()
+                if rest > 0 and not any(track.speech.finishing for track in self._tracks):
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), rest)
+                else:
+                    await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            log.exception("speech stage failed")
+            if self.on_failure is not None:
+                self.on_failure(error)
+            raise
+
+    async def _pass(self) -> None:
+        now_ms = monotonic_ms()
+        taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]] = []
+        for track in self._tracks:
+            frames = track.speech.take(now_ms)
+            if frames is not None:
+                taken.append((track, *frames))
+        if not taken:
+            return
+        if any(mask.any() for _, _, mask in taken):
+            loop = asyncio.get_running_loop()
+            judged = await loop.run_in_executor(self._worker, self._judge, taken)
+        else:
+            judged = [np.zeros(len(frames), np.float32) for _, frames, _ in taken]
+        asked = sum(int(mask.sum()) for _, _, mask in taken)
+        metrics.VAD_FRAMES.labels("model").inc(asked)
+        metrics.VAD_FRAMES.labels("gate").inc(sum(len(mask) for _, _, mask in taken) - asked)
+        for (track, _, _), probabilities in zip(taken, judged, strict=True):
+            for segment in track.speech.judge(probabilities):
+                self._recognise(track.listener, segment)
+            if track.speech.finished:
+                self._remove(track)
+
+    def _judge(self, taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]]) -> list[NDArray[np.float32]]:
+        """Run the model over the frames that need it, a round for each frame of a track; on the worker thread."""
+        started = time.perf_counter()
+        judged = [np.zeros(len(frames), np.float32) for _, frames, _ in taken]
+        wanted = [np.flatnonzero(mask) for _, _, mask in taken]
+        for turn in range(max(len(indices) for indices in wanted)):
+            rows = [row for row, indices in enumerate(wanted) if len(indices) > turn]
+            slots = np.array([taken[row][0].speech.slot for row in rows], np.int64)
+            frames = np.stack([taken[row][1][wanted[row][turn]] for row in rows])
+            for row, probability in zip(rows, self._silero.judge(slots, frames), strict=True):
+                judged[row][wanted[row][turn]] = probability
+        metrics.VAD_SECONDS.inc(time.perf_counter() - started)
+        return judged
+
+    def _remove(self, track: OpenTrack) -> None:
+        self._tracks.remove(track)
+        self._silero.release(track.speech.slot)
+        metrics.OPEN_TRACKS.set(len(self._tracks))
+        if not track.done.done():
+            track.done.set_result(None)
+
+    def _recognise(self, listener: SpeechListener, segment: Segment) -> None:
+        metrics.UTTERANCES.labels(segment.ending).inc()
+        mark = listener.on_segment(segment)
+        started = time.monotonic()
+        try:
+            session = self._engine.open()
+            session.accept(segment.pcm)
+            future = self._recognizer.submit(session, Kind.FINAL, started + FINAL_DEADLINE_S)
+        except GatewayError as error:
+            log.warning("utterance not recognised", reason=type(error).__name__)
+            listener.on_text(mark, segment, None)
+            return
+
+        def done(future: asyncio.Future[Hypothesis]) -> None:
+            metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - started)
+            failed = future.cancelled() or future.exception() is not None
+            listener.on_text(mark, segment, None if failed else future.result())
+
+        future.add_done_callback(done)

@@ -1,0 +1,196 @@
+"""One open track: PCM in 32 ms frames, its endpointer, and the audio of the utterance that is open.
+
+Sans-I/O: :meth:`SpeechTrack.take` hands out frames, :meth:`SpeechTrack.judge` takes their speech probabilities back in the
+same order and yields what ended. Positions are samples of stream time, so that offsets survive gaps and late starts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway._native import endpoint, level
+from gateway.config import EndpointSettings, VadSettings
+from gateway.speech.engine import Pcm
+
+if TYPE_CHECKING:
+    from gateway._native.track_py import Track as TrackMedia
+
+__all__ = ["FRAME", "FRAME_MS", "Ending", "Segment", "SpeechTrack", "TrackListener"]
+
+FRAME = 256
+"""Samples in a frame: what Silero judges at 8 kHz."""
+
+FRAME_MS = 32
+
+MAX_FRAMES_A_PASS = 64
+"""Two seconds: a track that has fallen behind must not hold up the others' batch."""
+
+LATE_MEDIA_MS = 100
+"""Beyond the endpoint silence, how long missing media are waited for before they count as silence."""
+
+
+class Ending(StrEnum):
+    """Why an utterance ended; the label of ``gateway_utterances_total``."""
+
+    SILENCE = "silence"
+    CUT = "cut"  # it reached the longest an utterance may be
+    JUMP = "jump"  # a gap in the media too long to fill
+    MISSING = "missing"  # silence that was not sent
+    FINISH = "finish"  # stop request or hang-up
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An utterance's audio and place.
+
+    ``start`` and ``end`` are the audible speech, in samples of stream time; ``pcm`` reaches beyond it on both sides
+    (pre-roll and post-roll) so that no word is cut.
+    """
+
+    start: int
+    end: int
+    pcm: Pcm
+    ending: Ending
+
+
+class TrackListener(Protocol):
+    """Who is told what was found on a track."""
+
+    def on_segment(self, segment: Segment) -> None:
+        """An utterance has ended; called on the event loop."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Frames handed out and not judged yet; ``closing`` ends the utterance behind them."""
+
+    levels: NDArray[np.float32]
+    closing: Ending | None
+
+
+class SpeechTrack:
+    """Voice activity and endpointing of one open track."""
+
+    def __init__(self, media: TrackMedia, vad: VadSettings, settings: EndpointSettings, slot: int) -> None:
+        self.media = media
+        # Row of the voice activity model's state.
+        self.slot = slot
+        self.finishing = False
+        self.finished = False
+        self._gate_dbfs = vad.gate_dbfs
+        self._last_level = -96.0
+        self._late_ms = settings.silence_ms + LATE_MEDIA_MS
+        self._endpointer = endpoint.Endpointer(
+            threshold=vad.threshold,
+            release=vad.release,
+            min_speech_frames=max(1, settings.min_speech_ms // FRAME_MS),
+            silence_frames=max(1, settings.silence_ms // FRAME_MS),
+            pre_roll_frames=settings.pre_roll_ms // FRAME_MS,
+            post_roll_frames=settings.post_roll_ms // FRAME_MS,
+            max_frames=settings.max_utterance_ms // FRAME_MS,
+        )
+        # Audio that an utterance may still need, a row a frame; the first row is frame `_kept_from`.
+        self._kept: deque[Pcm] = deque()
+        self._kept_from = 0
+        self._spare_frames = (settings.pre_roll_ms + settings.min_speech_ms + settings.silence_ms) // FRAME_MS + 2
+        # Stream position of frame 0.
+        self._origin = media.read_position
+        self._batch: _Batch | None = None
+
+    def take(self, now_ms: int) -> tuple[Pcm, NDArray[np.bool_]] | None:
+        """The frames that wait, and which of them the voice activity model has to judge.
+
+        Returns:
+            Frames of shape ``(n, 256)`` and a mask of shape ``(n,)``; None when there is nothing to do. A mask of
+            False is a frame below the level gate: silence without asking the model.
+        """
+        media = self.media
+        frames = min(media.available() // FRAME, MAX_FRAMES_A_PASS)
+        pcm = media.read(frames * FRAME).reshape(frames, FRAME) if frames else np.empty((0, FRAME), np.int16)
+        closing = self._closing(now_ms)
+        if closing is not None and (rest := media.available()):
+            last = np.zeros((1, FRAME), np.int16)
+            last[0, :rest] = media.read(rest)
+            pcm = np.concatenate([pcm, last])
+        if not len(pcm) and closing is None:
+            return None
+        levels = level.frame_levels_db(pcm)
+        # Two quiet frames in a row: the onset of speech is always judged, and any chunking gates the same frames.
+        before = np.concatenate([np.array([self._last_level], np.float32), levels[:-1]])
+        if len(levels):
+            self._last_level = float(levels[-1])
+        self._batch = _Batch(levels, closing)
+        self._kept.extend(pcm)
+        return pcm, (levels >= self._gate_dbfs) | (before[: len(levels)] >= self._gate_dbfs)
+
+    def _closing(self, now_ms: int) -> Ending | None:
+        """Whether the utterance ends behind what can be read now, whatever the frames say."""
+        media = self.media
+        if media.available() >= FRAME:
+            return None
+        if media.jump_queued:
+            return Ending.JUMP
+        if self.finishing:
+            return Ending.FINISH
+        if self._endpointer.open and media.last_media_ms and now_ms - media.last_media_ms > self._late_ms:
+            return Ending.MISSING
+        return None
+
+    def judge(self, probabilities: NDArray[np.float32]) -> Iterator[Segment]:
+        """Take the probabilities of the frames that :meth:`take` handed out; yield the utterances that ended."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        machine = self._endpointer
+        for probability, level_db in zip(probabilities.tolist(), batch.levels.tolist(), strict=True):
+            events = machine.push(probability, level_db)
+            if events & endpoint.CUT:
+                yield self._segment(machine.start_frame, machine.cut_frame, Ending.CUT)
+                self._drop_before(machine.cut_frame)
+            if events & endpoint.ENDED:
+                yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
+        if not machine.open:
+            self._drop_before(machine.frame - self._spare_frames)
+        if batch.closing is not None:
+            yield from self._close(batch.closing)
+
+    def _close(self, reason: Ending) -> Iterator[Segment]:
+        machine = self._endpointer
+        if machine.flush() & endpoint.ENDED:
+            yield self._segment(machine.start_frame, machine.end_frame, reason)
+        if self.media.jump_pending:
+            self.media.take_jump()
+        elif reason is Ending.FINISH:
+            self.finished = True
+        machine.reset(0)
+        self._kept.clear()
+        self._kept_from = 0
+        self._origin = self.media.read_position
+
+    def _drop_before(self, frame: int) -> None:
+        while self._kept and self._kept_from < frame:
+            self._kept.popleft()
+            self._kept_from += 1
+
+    def _segment(self, start: int, end: int, ending: Ending) -> Segment:
+        machine = self._endpointer
+        first = max(0, start - self._kept_from)
+        rows = [self._kept[index] for index in range(first, min(end - self._kept_from, len(self._kept)))]
+        pcm = np.concatenate(rows) if rows else np.empty(0, np.int16)
+        if ending is Ending.CUT:
+            speech_start, speech_end = max(start, machine.speech_start_frame), end
+        else:
+            speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
+        return Segment(self._origin + speech_start * FRAME, self._origin + speech_end * FRAME, pcm, ending)
+
+    @property
+    def open(self) -> bool:
+        """Whether an utterance is open."""
+        return bool(self._endpointer.open)
