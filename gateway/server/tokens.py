@@ -84,6 +84,10 @@ class StreamTokens:
         }
         return jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
 
+    def url(self, base_wss: str, account_id: str, key_id: str) -> str:
+        """A fresh stream URL for the account."""
+        return stream_url(base_wss, self.issue(account_id, key_id))
+
     def verify(self, token: str) -> Principal:
         """Who the token was issued to.
 
