@@ -1,7 +1,8 @@
 """When an utterance begins and ends: the specification of the compiled kernel ``endpoint``.
 
-Time is counted in frames of 32 ms (256 samples at 8 kHz, what the voice-activity model takes). The machine does no
-I/O, reads no clock, and its memory does not grow: a long silence or monologue costs as much as a short one.
+Time is counted in frames of 32 ms (256 samples at 8 kHz, what the voice-activity model takes). The machine
+does no I/O, reads no clock, and its memory does not grow: a long silence or monologue costs as much as a
+short one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ RESUMED = 4
 ENDED = 8
 CUT = 16
 
-# A weak onset (a fricative, a breath into a vowel) lies between release and threshold for up to a quarter second.
+# A weak onset, a fricative say, lies between release and threshold for up to a quarter of a second.
 _ONSET_FRAMES = 8
 # A plosive's closure, 64 ms, does not break up speech that is not confirmed yet.
 _GAP_FRAMES = 2
@@ -28,16 +29,16 @@ _SILENCE_DB = -96.0
 class Endpointer:
     """Turns a probability of speech and a level, frame by frame, into utterances.
 
-    An utterance is ``[start_frame, end_frame)``, speech with pre-roll and post-roll. Utterances never overlap, come
-    in order, and are never longer than ``max_frames``.
+    An utterance is ``[start_frame, end_frame)``, speech with pre-roll and post-roll. Utterances never
+    overlap, come in order, and are never longer than ``max_frames``.
 
     Args:
         threshold: probability from which a frame is speech.
         release: probability from which a frame after speech still is speech; at most ``threshold``.
-        min_speech_frames: speech frames that open an utterance (closures of two frames may lie between them).
-            After a pause inside an utterance two speech frames in a row resume it, one alone is taken for a click.
-        silence_frames: silence that ends an utterance; may be changed between two pushes, when the text already
-            says that the sentence is complete, or is not.
+        min_speech_frames: speech frames that open an utterance; closures of two frames may lie between.
+            After a pause inside an utterance two speech frames in a row resume it; one alone is a click.
+        silence_frames: silence that ends an utterance; may be changed between two pushes, when the text
+            already says that the sentence is complete, or is not.
         pre_roll_frames: frames kept before the first speech frame.
         post_roll_frames: frames kept after the last speech frame.
         max_frames: an utterance of this length is cut at its quietest place; at least 2.
@@ -163,8 +164,8 @@ class Endpointer:
             * ``ENDED`` 8: the utterance ``[start_frame, end_frame)`` is complete, its speech is
               ``[speech_start_frame, speech_end_frame)``; the machine is idle.
             * ``CUT`` 16: the utterance ``[start_frame, cut_frame)`` is complete, because it reached
-              ``max_frames``; ``end_frame`` equals ``cut_frame`` and the speech frames are those of the piece. The
-              next one is open from ``cut_frame`` on; from the next push on ``start_frame`` and
+              ``max_frames``; ``end_frame`` equals ``cut_frame`` and the speech frames are those of the piece.
+              The next one is open from ``cut_frame`` on; from the next push on ``start_frame`` and
               ``speech_start_frame`` are its own.
         """
         if not probability >= 0.0:
@@ -324,7 +325,7 @@ class Endpointer:
         return max(self._murmur, now - _ONSET_FRAMES) if self._murmur >= 0 else now
 
     def _start_for(self, onset: int, now: int) -> int:
-        # An utterance begins with at most half its length used up: the place to cut always lies in its speech.
+        # An utterance begins with half its length used up at most: a cut lies behind its first speech.
         return max(self._origin, onset - self._pre, now + 1 - max(1, self._max // 2))
 
     def _quietest(self) -> int:

@@ -62,7 +62,7 @@ def _level(total: int, squares: int, samples: int) -> float:
     return level if level > SILENCE_DB else SILENCE_DB
 
 
-def _check(pcm: NDArray[np.int16], dimensions: int) -> None:
+def _check(pcm: object, dimensions: int) -> None:
     if not isinstance(pcm, np.ndarray):
         msg = "an int16 array is needed"
         raise TypeError(msg)

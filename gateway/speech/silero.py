@@ -1,8 +1,8 @@
 """Silero VAD on ONNX Runtime: one batched run judges a frame of every open track.
 
-The model is recurrent. Each track owns a *slot*: a row of the model's state and the last samples of its previous
-frame. One worker thread judges; the event loop acquires, resets and releases slots meanwhile and never waits for a
-run.
+The model is recurrent. Each track owns a *slot*: a row of the model's state and the last samples of its
+previous frame. One worker thread judges; the event loop acquires, resets and releases slots meanwhile and
+never waits for a run.
 """
 
 from __future__ import annotations

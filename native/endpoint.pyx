@@ -1,0 +1,325 @@
+"""When an utterance begins and ends; ``gateway/_native/endpoint_py.py`` specifies it, and says what the events mean."""
+
+from libc.stdlib cimport calloc, free
+
+cdef enum:
+    E_STARTED = 1
+    E_TENTATIVE = 2
+    E_RESUMED = 4
+    E_ENDED = 8
+    E_CUT = 16
+
+STARTED = E_STARTED
+TENTATIVE = E_TENTATIVE
+RESUMED = E_RESUMED
+ENDED = E_ENDED
+CUT = E_CUT
+
+cdef enum:
+    ONSET_FRAMES = 8
+    GAP_FRAMES = 2
+    LEAST_TENTATIVE_FRAMES = 3
+    # No count of frames needs more; the sums of two of them stay far from overflow.
+    MOST_FRAMES = 1000000
+
+cdef double BUCKETS = 16.0
+cdef double SILENCE_DB = -96.0
+
+
+cdef inline long long at_least(long long value, long long least) noexcept nogil:
+    return value if value > least else least
+
+
+cdef inline long long at_most(long long value, long long most) noexcept nogil:
+    return value if value < most else most
+
+
+cdef class Endpointer:
+    """Turns a probability of speech and a level, frame by frame, into utterances."""
+
+    # Settings.
+    cdef double _threshold
+    cdef double _release
+    cdef long long _min_speech
+    cdef long long _silence
+    cdef long long _tentative_frames
+    cdef long long _pre
+    cdef long long _post
+    cdef long long _max
+    cdef long long _window
+    cdef long long _size
+    # The last `_size` frames, by frame number modulo `_size`: one allocation, `_probabilities` owns it.
+    cdef double* _probabilities
+    cdef double* _levels
+    cdef unsigned char* _flags
+    # State; names as in the specification.
+    cdef long long _origin
+    cdef long long _open_start
+    cdef long long _open_speech
+    cdef long long _last_speech
+    cdef long long _flags_left
+    cdef long long _count
+    cdef long long _onset
+    cdef long long _murmur
+    cdef bint _open
+    cdef bint _voiced
+    cdef bint _pending
+    cdef bint _tentative
+    # What is told.
+    cdef readonly long long frame
+    cdef readonly long long start_frame
+    cdef readonly long long end_frame
+    cdef readonly long long cut_frame
+    cdef readonly long long speech_start_frame
+    cdef readonly long long speech_end_frame
+    cdef readonly long long silence_run
+
+    def __cinit__(
+        self,
+        double threshold,
+        double release,
+        long long min_speech_frames,
+        long long silence_frames,
+        long long pre_roll_frames,
+        long long post_roll_frames,
+        long long max_frames,
+    ):
+        if not 0.0 < release <= threshold <= 1.0:
+            raise ValueError("0 < release <= threshold <= 1 is needed")
+        if min_speech_frames < 1 or silence_frames < 1 or pre_roll_frames < 0 or post_roll_frames < 0:
+            raise ValueError("min_speech_frames and silence_frames must be at least 1, the rolls at least 0")
+        if not 2 <= max_frames <= MOST_FRAMES:
+            raise ValueError("max_frames must be 2 to 1,000,000")
+        self._threshold = threshold
+        self._release = release
+        self._min_speech = at_most(min_speech_frames, MOST_FRAMES)
+        self._silence = silence_frames
+        self._tentative_frames = at_least(LEAST_TENTATIVE_FRAMES, silence_frames // 3)
+        self._pre = at_most(pre_roll_frames, MOST_FRAMES)
+        self._post = at_most(post_roll_frames, MOST_FRAMES)
+        self._max = max_frames
+        self._window = at_least(1, max_frames * 2 // 5)
+        self._size = self._window + 2
+        self._probabilities = <double*>calloc(<size_t>self._size, 2 * sizeof(double) + 1)
+        if self._probabilities == NULL:
+            raise MemoryError
+        self._levels = self._probabilities + self._size
+        self._flags = <unsigned char*>(self._levels + self._size)
+        self._reset(0)
+
+    def __dealloc__(self):
+        free(self._probabilities)
+
+    def reset(self, long long frame=0):
+        """Forget everything; the next pushed frame is ``frame``."""
+        if frame < 0:
+            raise ValueError("frame must not be negative")
+        self._reset(frame)
+
+    def push(self, double probability, double level_db):
+        """Take the next frame; the mask of its events."""
+        return self.advance(probability, level_db)
+
+    def flush(self):
+        """End of the track, or a jump in it: ``ENDED`` or 0."""
+        return self.finish()
+
+    @property
+    def open(self):
+        """Whether an utterance is open."""
+        return self._open
+
+    @property
+    def in_speech(self):
+        """Whether the last frame is taken for speech, or for what may become speech."""
+        return self._voiced
+
+    @property
+    def silence_frames(self):
+        """Silence that ends an utterance, in frames."""
+        return self._silence
+
+    @silence_frames.setter
+    def silence_frames(self, long long value):
+        if value < 1:
+            raise ValueError("silence_frames must be at least 1")
+        self._silence = value
+
+    @property
+    def keep_frame(self):
+        """The earliest frame that the open or any later utterance may begin with."""
+        if self._open:
+            return self._open_start
+        return self._start_for(self._onset if self._count else self._murmur_onset(self.frame), self.frame)
+
+    cdef void _reset(self, long long frame) noexcept nogil:
+        cdef long long slot
+        self.frame = self._origin = frame
+        self.start_frame = self.end_frame = self.cut_frame = frame
+        self.speech_start_frame = self.speech_end_frame = frame
+        self._open_start = self._open_speech = self._last_speech = self._flags_left = frame
+        self._open = False
+        self._forget()
+        for slot in range(self._size):
+            self._probabilities[slot] = 0.0
+            self._levels[slot] = SILENCE_DB
+            self._flags[slot] = 0
+
+    cdef int advance(self, double probability, double level_db) noexcept nogil:
+        cdef long long now = self.frame
+        cdef bint voiced
+        # Written so that NaN counts as 0 and as silence.
+        if not probability >= 0.0:
+            probability = 0.0
+        elif probability > 1.0:
+            probability = 1.0
+        if not level_db >= SILENCE_DB:
+            level_db = SILENCE_DB
+        self.frame = now + 1
+        if self._open:
+            self.start_frame = self._open_start
+            self.speech_start_frame = self._open_speech
+        voiced = probability >= (self._release if self._voiced else self._threshold)
+        self._voiced = voiced
+        if probability < self._release:
+            self._murmur = -1
+        elif self._murmur < 0:
+            self._murmur = now
+        self._remember(now, probability, level_db)
+        return self._push_open(now, voiced) if self._open else self._push_idle(now, voiced)
+
+    cdef int finish(self) noexcept nogil:
+        cdef int events = 0
+        if self._open:
+            self.start_frame = self._open_start
+            self.speech_start_frame = self._open_speech
+            if self._pending:
+                self._last_speech = self.frame - 1
+            events = self._close()
+        self._forget()
+        return events
+
+    cdef int _push_idle(self, long long now, bint voiced) noexcept nogil:
+        if not voiced:
+            self.silence_run += 1
+            if self.silence_run > GAP_FRAMES:
+                self._count = 0
+            return 0
+        if self._count == 0:
+            self._onset = self._murmur_onset(now)
+        self._count += 1
+        self.silence_run = 0
+        if self._count < self._min_speech:
+            return 0
+        self._open = True
+        self._open_start = self.start_frame = self._start_for(self._onset, now)
+        self._open_speech = self.speech_start_frame = at_least(self._onset, self._open_start)
+        self._last_speech = self._flags_left = now
+        self._flags[now % self._size] = 1
+        return E_STARTED
+
+    cdef int _push_open(self, long long now, bint voiced) noexcept nogil:
+        cdef int events = 0
+        cdef long long cut, following
+        if voiced and (self.silence_run == 0 or self._pending or self._min_speech == 1):
+            if self._pending:
+                self._flags[(now - 1) % self._size] = 1
+            if self._tentative:
+                events = E_RESUMED
+            self._tentative = self._pending = False
+            self.silence_run = 0
+            self._last_speech = now
+            self._flags[now % self._size] = 1
+        elif voiced:
+            # Speech or a click: the next frame tells, and until then nothing ends.
+            self._pending = True
+            self.silence_run += 1
+        else:
+            self._pending = False
+            self.silence_run += 1
+            if self.silence_run >= self._silence:
+                return self._close()
+            if not self._tentative and self.silence_run >= self._tentative_frames:
+                self._tentative = True
+                events = E_TENTATIVE
+        if self.frame - self._open_start < self._max:
+            return events
+        cut = self._quietest()
+        following = self._speech_from(cut)
+        # Nothing but silence behind the quietest place: that is an end, not a cut.
+        return self._close() if following < 0 else events | self._divide(cut, following)
+
+    cdef int _close(self) noexcept nogil:
+        self.speech_end_frame = self._last_speech + 1
+        self.end_frame = self._origin = at_most(self.speech_end_frame + self._post, self.frame)
+        self._open = self._pending = self._tentative = False
+        self._count = 0
+        self.silence_run = 0
+        return E_ENDED
+
+    cdef int _divide(self, long long cut, long long following) noexcept nogil:
+        cdef long long speech = self._flags_left
+        cdef long long lowest = at_least(self._open_speech, self.frame - self._size)
+        cdef long long frame = cut - 1
+        while frame >= lowest:
+            if self._flags[frame % self._size]:
+                speech = frame
+                break
+            frame -= 1
+        self.speech_end_frame = speech + 1
+        self.cut_frame = self.end_frame = self._origin = self._open_start = cut
+        self._open_speech = self._flags_left = following
+        # The pause, if there is one, is tentative anew for the new utterance.
+        self._tentative = False
+        return E_CUT
+
+    cdef void _forget(self) noexcept nogil:
+        self._count = 0
+        self._onset = self.frame
+        self._murmur = -1
+        self._voiced = self._pending = self._tentative = False
+        self.silence_run = 0
+
+    cdef void _remember(self, long long now, double probability, double level_db) noexcept nogil:
+        cdef long long slot = now % self._size
+        if self._flags[slot]:
+            self._flags_left = at_least(self._flags_left, now - self._size)
+        self._probabilities[slot] = probability
+        self._levels[slot] = level_db
+        self._flags[slot] = 0
+
+    cdef long long _murmur_onset(self, long long now) noexcept nogil:
+        return at_least(self._murmur, now - ONSET_FRAMES) if self._murmur >= 0 else now
+
+    cdef long long _start_for(self, long long onset, long long now) noexcept nogil:
+        return at_least(self._origin, at_least(onset - self._pre, now + 1 - at_least(1, self._max // 2)))
+
+    cdef long long _quietest(self) noexcept nogil:
+        cdef long long newest = self.frame - 1
+        cdef long long best = newest
+        cdef long long frame, low, high, near, bucket
+        cdef long long best_bucket = 1 << 30
+        cdef double best_level = 0.0
+        cdef double total, level
+        frame = newest
+        while frame > newest - self._window:
+            low = at_least(frame - 2, self._open_start)
+            high = at_most(frame + 2, newest)
+            total = 0.0
+            for near in range(low, high + 1):
+                total += self._probabilities[near % self._size]
+            bucket = <long long>(total / <double>(high - low + 1) * BUCKETS)
+            level = self._levels[frame % self._size]
+            if bucket < best_bucket or (bucket == best_bucket and level < best_level):
+                best = frame
+                best_bucket = bucket
+                best_level = level
+            frame -= 1
+        return best
+
+    cdef long long _speech_from(self, long long frame) noexcept nogil:
+        cdef long long candidate
+        for candidate in range(frame, self.frame):
+            if self._flags[candidate % self._size]:
+                return candidate
+        return -1

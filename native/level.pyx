@@ -1,0 +1,53 @@
+"""Level of an audio frame; ``gateway/_native/level_py.py`` specifies it."""
+
+import numpy as np
+
+from libc.math cimport log10
+
+SILENCE_DB = -96.0
+
+cdef double FLOOR = -96.0
+# 0 dBFS is the RMS of a full-scale square wave, 32768.
+cdef double FULL_SCALE_SQUARED = 32768.0 * 32768.0
+
+
+cdef double level_of(const short* samples, Py_ssize_t count) noexcept nogil:
+    """dBFS of the RMS around the mean."""
+    cdef long long total = 0
+    cdef long long squares = 0
+    cdef int sample
+    cdef double power, level
+    cdef Py_ssize_t index
+    if count == 0:
+        return FLOOR
+    for index in range(count):
+        sample = samples[index]
+        total += sample
+        squares += sample * sample
+    power = (<double>squares - <double>total * <double>total / <double>count) / <double>count
+    if power <= 0.0:
+        return FLOOR
+    level = 10.0 * log10(power / FULL_SCALE_SQUARED)
+    return level if level > FLOOR else FLOOR
+
+
+def frame_level_db(const short[::1] pcm not None):
+    """Level of one frame in dBFS; −96.0 for silence."""
+    if pcm.shape[0] == 0:
+        return FLOOR
+    return level_of(&pcm[0], pcm.shape[0])
+
+
+def frame_levels_db(const short[:, ::1] frames not None):
+    """Levels of many frames, shape ``(frames, samples)`` to ``(frames,)``."""
+    cdef Py_ssize_t count = frames.shape[0]
+    cdef Py_ssize_t samples = frames.shape[1]
+    cdef Py_ssize_t row
+    levels = np.full(count, FLOOR, dtype=np.float32)
+    cdef float[::1] out = levels
+    if samples == 0 or count == 0:
+        return levels
+    with nogil:
+        for row in range(count):
+            out[row] = <float>level_of(&frames[row, 0], samples)
+    return levels
