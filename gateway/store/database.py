@@ -30,9 +30,7 @@ _POOL = 5
 _ADVISORY_LOCK = 0x67_61_74_65_77_61_79
 
 
-def create_engine(
-    database_url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pooled: bool = True
-) -> AsyncEngine:
+def create_engine(database_url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pooled: bool = True) -> AsyncEngine:
     """An engine for ``sqlite:///PATH`` or ``postgresql://…``.
 
     Raises:

@@ -62,7 +62,8 @@ class MessageRecord:
 
     ``text`` is always the redacted one; ``unredacted`` is filled only where the start asked for it, and
     stands encrypted in the database. ``shown`` is what the messages endpoint answers with, by the call's
-    setting. ``client_timestamp`` is the wall time at which the utterance began. Offsets are ms on the call's clock.
+    setting. ``client_timestamp`` is the wall time at which the utterance began. Offsets are ms on the
+    call's clock.
     """
 
     message_id: str

@@ -47,9 +47,7 @@ def _statement(table: Table, dialect: str) -> Insert:
     if table is messages or table is message_secrets:
         return insert.on_conflict_do_nothing(index_elements=key)
     fixed = {*key, "account_id", "guid", "started_at"}
-    changes = {
-        column.name: insert.excluded[column.name] for column in table.columns if column.name not in fixed
-    }
+    changes = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in fixed}
     return insert.on_conflict_do_update(index_elements=key, set_=changes)
 
 

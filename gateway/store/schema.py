@@ -2,8 +2,8 @@
 
 Accounts own calls, and every query goes through the account. A row of ``calls`` is one *session* of a
 conversation: what one process saw of one account's call of one guid. The conversation is all sessions of
-(account, guid): a restart begins a new session, with a clock and sequence numbers of its own, so nothing has to be
-read before the first row is written.
+(account, guid): a restart begins a new session, with a clock and sequence numbers of its own, so nothing
+has to be read before the first row is written.
 """
 
 from __future__ import annotations

@@ -83,8 +83,6 @@ def resolve(setting: SecretStr | None, variable: str, path: Path) -> bytes:
         return load_or_create(path)
     value = setting.get_secret_value()
     if len(value) < MIN_SETTING_CHARS:
-        msg = (
-            f"{variable}: needs at least {MIN_SETTING_CHARS} characters; `openssl rand -base64 32` makes one"
-        )
+        msg = f"{variable}: needs at least {MIN_SETTING_CHARS} characters; `openssl rand -base64 32` makes one"
         raise ConfigError(msg)
     return derive(value, variable)

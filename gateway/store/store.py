@@ -144,11 +144,7 @@ class Store:
             row = (await connection.execute(query)).mappings().first()
         expected: bytes = bytes(32) if row is None else row["secret_sha256"]
         right = hmac.compare_digest(expected, _digest(api_secret))
-        return (
-            Principal(account_id=row["account_id"], key_id=row["api_id"])
-            if row is not None and right
-            else None
-        )
+        return Principal(account_id=row["account_id"], key_id=row["api_id"]) if row is not None and right else None
 
     async def key_active(self, key_id: str) -> bool:
         """Whether the key (its API id) exists and is not revoked."""
@@ -174,9 +170,7 @@ class Store:
         if agent_id is not None:
             values["agent_id"] = agent_id
         async with self._write() as connection:
-            result = await connection.execute(
-                update(calls).where(calls.c.call_id == call_id).values(**values)
-            )
+            result = await connection.execute(update(calls).where(calls.c.call_id == call_id).values(**values))
             return result.rowcount > 0
 
     async def complete_call(self, call_id: str, reason: str, at: datetime) -> bool:
@@ -195,9 +189,7 @@ class Store:
             ended = await connection.execute(live.values(completed_at=now, completed_reason=reason))
             dropped = await connection.execute(pending.values(outcome="dropped", reason=reason, at=now))
         if ended.rowcount or dropped.rowcount:
-            logger.warning(
-                "left live: %d calls completed, %d pending posts dropped", ended.rowcount, dropped.rowcount
-            )
+            logger.warning("left live: %d calls completed, %d pending posts dropped", ended.rowcount, dropped.rowcount)
         return ended.rowcount
 
     async def calls(self, account_id: str, limit: int = 100) -> list[CallRecord]:
@@ -217,9 +209,7 @@ class Store:
 
     # Messages
 
-    async def messages(
-        self, account_id: str, guid: str, limit: int = MESSAGE_LIMIT
-    ) -> list[MessageRecord] | None:
+    async def messages(self, account_id: str, guid: str, limit: int = MESSAGE_LIMIT) -> list[MessageRecord] | None:
         """The call's first ``limit`` messages, by start and sequence (sessions one after the other).
 
         Returns None if the account has no such call.
@@ -280,12 +270,7 @@ class Store:
 
     async def _expired(self, connection: AsyncConnection, before: datetime) -> list[tuple[str, str]]:
         """Some conversations (account, guid) of which every session was completed before a time."""
-        candidates = (
-            select(calls.c.account_id, calls.c.guid)
-            .where(calls.c.completed_at < before)
-            .distinct()
-            .subquery()
-        )
+        candidates = select(calls.c.account_id, calls.c.guid).where(calls.c.completed_at < before).distinct().subquery()
         query = (
             select(calls.c.account_id, calls.c.guid)
             .join(

@@ -79,9 +79,7 @@ def _messages() -> None:
         sa.Column("client_timestamp", _TIME, nullable=False),
         sa.Column("created_timestamp", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("message_id", name="pk_messages"),
-        sa.ForeignKeyConstraint(
-            ["call_id"], ["calls.call_id"], name="fk_messages_call_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.call_id"], name="fk_messages_call_id", ondelete="CASCADE"),
         sa.UniqueConstraint("call_id", "sequence", name="uq_messages_call_id_sequence"),
     )
     op.create_index("ix_messages_call_id_start_ms_sequence", "messages", ["call_id", "start_ms", "sequence"])
@@ -107,9 +105,7 @@ def _deliveries() -> None:
         sa.Column("reason", sa.String(64), nullable=False),
         sa.Column("at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("delivery_id", name="pk_deliveries"),
-        sa.ForeignKeyConstraint(
-            ["call_id"], ["calls.call_id"], name="fk_deliveries_call_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["call_id"], ["calls.call_id"], name="fk_deliveries_call_id", ondelete="CASCADE"),
         sa.CheckConstraint(
             "outcome IN ('pending', 'delivered', 'failed', 'dropped')", name=op.f("ck_deliveries_outcome")
         ),
