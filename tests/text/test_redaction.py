@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.calls.model import Role
+from gateway.text.numbers import Element, Form, elements, tokenize
+from gateway.text.redaction import MAX_UTTERANCES, QUIET_UTTERANCES, Redactor
+from tests.text.labelled import SENTENCES
+
+AGENT, CUSTOMER = Role.AGENT, Role.CUSTOMER
+
+SPELLINGS = {
+    "0": ["zero", "oh", "0"], "1": ["one", "1"], "2": ["two", "2"], "3": ["three", "3"], "4": ["four", "4"],
+    "5": ["five", "5"], "6": ["six", "6"], "7": ["seven", "7"], "8": ["eight", "8"], "9": ["nine", "9"],
+}  # fmt: skip
+DIGIT_WORDS = {spelling for spellings in SPELLINGS.values() for spelling in spellings}
+SEPARATORS = [" ", ", ", "-", ". ", " um ", ", uh, ", " and ", "... ", " - "]
+VOCABULARY = [
+    *sorted(DIGIT_WORDS), "twenty", "forty-two", "eleven", "hundred", "thousand", "double", "triple", "for", "to", "a",
+    "at", "3:30", "$25.99", "100%", "p.m.", "pin", "card number", "what's", "my", "is", "one", "moment", "digits",
+    "john@example.com", "mary at example dot com", "22nd", "first", "#", "um", "okay", "hello", "1,000", "4111",
+]  # fmt: skip
+
+
+@st.composite
+def spelled(draw: st.DrawFn, minimum: int = 3, maximum: int = 20) -> tuple[int, str]:
+    """A digit string as somebody may say it, with at least one digit that is no "oh"."""
+    digits = draw(st.text("0123456789", min_size=minimum, max_size=maximum))
+    words = [draw(st.sampled_from(SPELLINGS[digit])) for digit in digits]
+    if set(words) == {"oh"}:
+        words[-1] = "zero"
+    text = words[0]
+    for word in words[1:]:
+        text += draw(st.sampled_from(SEPARATORS)) + word
+    return len(digits), text
+
+
+def phrases() -> st.SearchStrategy[str]:
+    part = st.one_of(st.sampled_from(VOCABULARY), st.sampled_from([",", ".", "-", "?", "\n"]))
+    return st.lists(part, max_size=14).map(" ".join)
+
+
+@pytest.mark.parametrize(("text", "expected"), SENTENCES, ids=[text or "empty" for text, _ in SENTENCES])
+def test_labelled_sentences(text: str, expected: str) -> None:
+    assert Redactor().redact(text, CUSTOMER) == (text if expected == "=" else expected)
+
+
+def test_the_table_is_large_enough_and_holds_no_sentence_twice() -> None:
+    texts = [text for text, _ in SENTENCES]
+    assert len(texts) >= 80
+    assert len(set(texts)) == len(texts)
+
+
+def converse(*turns: tuple[Role, str]) -> list[str]:
+    redactor = Redactor()
+    return [redactor.redact(text, role) for role, text in turns]
+
+
+class TestAcrossUtterances:
+    def test_a_run_goes_on_in_the_same_speakers_next_utterance(self) -> None:
+        shown = converse(
+            (CUSTOMER, "it's four one one one"), (CUSTOMER, "two two"), (CUSTOMER, "two"), (CUSTOMER, "2.")
+        )
+        assert shown == ["it's ####", "##", "#", "#."]
+
+    def test_an_interjection_of_the_other_side_does_not_end_it(self) -> None:
+        assert converse((CUSTOMER, "four one one one"), (AGENT, "Got it."), (CUSTOMER, "one one"))[2] == "##"
+
+    def test_a_hesitation_does_not_end_it(self) -> None:
+        assert converse((CUSTOMER, "four one one one"), (CUSTOMER, "um"), (CUSTOMER, "and one one"))[2] == "and ##"
+
+    def test_two_short_fragments_make_a_run(self) -> None:
+        assert converse((CUSTOMER, "4 1"), (CUSTOMER, "1 1"), (CUSTOMER, "1")) == ["4 1", "##", "#"]
+
+    def test_words_end_it(self) -> None:
+        assert converse((CUSTOMER, "four one one one"), (CUSTOMER, "that is it"), (CUSTOMER, "22"))[2] == "22"
+        assert converse((CUSTOMER, "four one one one that's all"), (CUSTOMER, "22"))[1] == "22"
+
+    def test_the_other_speaker_does_not_continue_it(self) -> None:
+        assert converse((CUSTOMER, "four one one one"), (AGENT, "22 left"))[1] == "22 left"
+
+    def test_one_as_a_pronoun_stays(self) -> None:
+        assert converse((CUSTOMER, "four one one one"), (CUSTOMER, "one moment"))[1] == "one moment"
+
+    def test_a_round_quantity_at_the_border_is_no_exception(self) -> None:
+        assert converse((CUSTOMER, "four one one one"), (CUSTOMER, "two hundred"))[1] == "###"
+
+    def test_calls_do_not_touch_each_other(self) -> None:
+        Redactor().redact("what's your PIN?", AGENT)
+        assert Redactor().redact("4", CUSTOMER) == "4"
+
+
+class TestAfterARequest:
+    @pytest.mark.parametrize(
+        "request_text",
+        [
+            "What's your PIN?",
+            "Can you tell me your pin number, please?",
+            "The last four of your social, please.",
+            "And your social security number?",
+            "Could you read me the SSN?",
+            "What's the CVV?",
+            "And the security code on the back?",
+            "card number please",
+            "May I have the number on your card?",
+            "Can I have your card, please?",
+            "When is the expiry date?",
+            "P.I.N. please",
+        ],
+    )
+    def test_single_digits_are_hidden(self, request_text: str) -> None:
+        shown = converse(
+            (AGENT, request_text), (CUSTOMER, "Sure, one moment."), (CUSTOMER, "It's four"), (CUSTOMER, "1")
+        )
+        assert shown == [request_text, "Sure, one moment.", "It's #", "#"]
+
+    @pytest.mark.parametrize(
+        "harmless",
+        [
+            "Let me pin down the cause.",
+            "Is it the SIM card?",
+            "I saw it on social media.",
+            "I was spinning.",
+            "Any code?",
+        ],
+    )
+    def test_other_talk_is_no_request(self, harmless: str) -> None:
+        assert converse((AGENT, harmless), (CUSTOMER, "two dogs"))[1] == "two dogs"
+
+    def test_either_side_may_name_it(self) -> None:
+        assert converse((CUSTOMER, "Do you want my PIN?"), (AGENT, "Yes."), (CUSTOMER, "4 1"))[2] == "##"
+
+    def test_an_oh_by_itself_is_a_zero(self) -> None:
+        assert converse((AGENT, "your pin?"), (CUSTOMER, "oh"), (CUSTOMER, "Oh, I see"))[1:] == ["#", "Oh, I see"]
+
+    def test_no_exception_for_times_prices_and_quantities(self) -> None:
+        shown = converse(
+            (AGENT, "your pin?"), (CUSTOMER, "at three thirty"), (CUSTOMER, "two hundred"), (CUSTOMER, "$25")
+        )
+        assert shown[1:] == ["at ###", "###", "$##"]
+
+    def test_it_lasts_while_numbers_come(self) -> None:
+        turns = [
+            (CUSTOMER, "It's"),
+            *[(CUSTOMER, text) for text in ("4", "hold on", "1", "right", "1", "where", "1") * 3],
+        ]
+        shown = converse((AGENT, "your pin?"), *turns)
+        assert not any(character.isdigit() for text in shown for character in text)
+
+    def test_it_ends_after_quiet_utterances(self) -> None:
+        quiet = [(AGENT, "All good.")] * QUIET_UTTERANCES
+        assert converse((AGENT, "your pin?"), *quiet, (CUSTOMER, "2 dogs"))[-1] == "2 dogs"
+        assert converse((AGENT, "your pin?"), *quiet[1:], (CUSTOMER, "2 dogs"))[-1] == "# dogs"
+
+    def test_it_ends_at_last_whatever_is_said(self) -> None:
+        numbers = [(CUSTOMER, "2 dogs")] * MAX_UTTERANCES
+        shown = converse((AGENT, "your pin?"), *numbers)
+        assert shown[1] == "# dogs"
+        assert shown[-1] == "2 dogs"
+
+
+class TestPreview:
+    def test_it_hides_the_same_and_remembers_nothing(self) -> None:
+        redactor = Redactor()
+        assert redactor.preview("my pin is 4", CUSTOMER) == "my pin is #"
+        assert redactor.redact("4", CUSTOMER) == "4"
+
+    @given(st.lists(phrases(), max_size=4), phrases())
+    def test_it_is_what_redact_says(self, before: list[str], text: str) -> None:
+        redactor = Redactor()
+        for utterance in before:
+            redactor.redact(utterance, CUSTOMER)
+        assert redactor.preview(text, CUSTOMER) == redactor.redact(text, CUSTOMER)
+
+
+class TestProperties:
+    @given(st.lists(st.tuples(st.text(), st.sampled_from(Role)), max_size=5))
+    def test_never_raises_on_any_text(self, turns: list[tuple[str, Role]]) -> None:
+        converse(*[(role, text) for text, role in turns])
+
+    @given(st.text("0123456789٣४²①o.,:-@ athundred", max_size=40))
+    def test_never_raises_on_text_full_of_digits(self, text: str) -> None:
+        Redactor().redact(text, AGENT)
+
+    @given(spelled())
+    def test_a_run_shows_one_mark_a_digit_and_nothing_else(self, run: tuple[int, str]) -> None:
+        count, text = run
+        shown = Redactor().redact(f"here it comes: {text} that was it", CUSTOMER)
+        assert shown.count("#") == count
+        assert not DIGIT_WORDS & {token.word for token in tokenize(shown)}
+
+    @given(spelled(), spelled(minimum=1))
+    def test_a_split_run_shows_no_digit(self, first: tuple[int, str], second: tuple[int, str]) -> None:
+        shown = converse((CUSTOMER, first[1]), (AGENT, "mm"), (CUSTOMER, second[1]))
+        assert [shown[0].count("#"), shown[2].count("#")] == [first[0], second[0]]
+
+    @given(spelled(minimum=1))
+    def test_after_a_request_no_digit_is_shown(self, run: tuple[int, str]) -> None:
+        shown = converse((AGENT, "What is your PIN?"), (CUSTOMER, f"that would be {run[1]} you know"))[1]
+        assert not {token.word for token in tokenize(shown)} & (DIGIT_WORDS - {"oh"})
+
+    @given(phrases())
+    def test_masked_text_stays_as_it_is(self, text: str) -> None:
+        once = Redactor().redact(text, CUSTOMER)
+        assert Redactor().redact(once, CUSTOMER) == once
+
+    @given(phrases(), st.sampled_from(Role))
+    def test_no_three_digits_in_a_row_are_left(self, text: str, role: Role) -> None:
+        shown = Redactor().redact(text.replace("$25.99", "").replace("3:30", "").replace("100%", ""), role)
+        assert not any(number.count >= 3 and number.form is not Form.ROUND for number in _numbers(shown))
+
+    @given(st.text(st.characters(blacklist_categories=["Nd", "No", "Nl"])))
+    def test_text_without_numbers_or_addresses_is_returned_as_it_is(self, text: str) -> None:
+        if "@" not in text and not _numbers(text):
+            assert Redactor().redact(text, CUSTOMER) == text
+
+
+def _numbers(text: str) -> list[Element]:
+    return elements(text, tokenize(text))
