@@ -19,8 +19,8 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from gateway import metrics
-from gateway.api.envelope import error_response
 from gateway.config import LimitSettings
+from gateway.errors import RequestError
 from gateway.server.connection import ConnectionServices, MediaConnection
 from gateway.server.handshake import Doorkeeper, RefusedError, upgrade_answer
 
@@ -135,13 +135,13 @@ class MediaRoute:
         except RefusedError as error:
             metrics.UPGRADES.labels(error.reason).inc()
             log.info("media upgrade refused", status=error.status, reason=error.reason)
-            return error_response(error.status, f"{error.status}-01", str(error))
+            raise RequestError(error.status, f"{error.status}-01", str(error)) from None
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
         status, answer = upgrade_answer(request.path, headers)
         if status != 101:
             metrics.UPGRADES.labels("bad_handshake").inc()
             message = "This is a media stream's address: it takes a WebSocket handshake (RFC 6455) only."
-            return error_response(status, f"{status}-01", message, headers={"Upgrade": "websocket"})
+            raise RequestError(status, f"{status}-01", message)
         handler = cast(RequestHandler, request.protocol)
         transport = handler.transport
         if transport is None:

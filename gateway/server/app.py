@@ -1,0 +1,286 @@
+"""The gateway put together: every stage made, started, drained and closed, in the order of the way of the data."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+from websockets.frames import CloseCode
+
+from gateway._native import chosen
+from gateway._version import __version__
+from gateway.api.context import ApiContext, HealthReport
+from gateway.api.routes import install
+from gateway.calls.registry import Registry
+from gateway.calls.transcription import Conversations
+from gateway.config import Settings, WebhookAuth
+from gateway.delivery.delivery import Delivery
+from gateway.delivery.webhook import WebhookPublisher
+from gateway.errors import ConfigError
+from gateway.server.connection import ConnectionServices, MediaConnection
+from gateway.server.front import MediaRoute, listen, raise_descriptor_limit
+from gateway.server.handshake import Doorkeeper
+from gateway.server.notify import notify
+from gateway.server.plane import MediaPlane
+from gateway.server.speech import open_speech
+from gateway.server.tokens import StreamTokens
+from gateway.speech.stage import SpeechStage
+from gateway.store.secrets import resolve
+from gateway.store.store import Store
+from gateway.store.writer import Writer
+from gateway.text.redaction import Redactor
+
+__all__ = ["Gateway", "serve"]
+
+log = structlog.get_logger(__name__)
+
+PURGE_S = 3600.0
+
+
+class Gateway:
+    """A gateway that runs; make one with :func:`running`."""
+
+    def __init__(
+        self, settings: Settings, store: Store, writer: Writer, speech: SpeechStage | None, publisher: WebhookPublisher | None
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.writer = writer
+        self.speech = speech
+        self.publisher = publisher
+        secret = resolve(
+            settings.stream_token_secret, "GATEWAY_STREAM_TOKEN_SECRET", settings.data_dir / "stream-token-secret"
+        )
+        self.tokens = StreamTokens(secret, settings.stream_token_ttl)
+        self.plane = MediaPlane(settings.limits.tick_ms)
+        conversations = Conversations(Delivery(writer, publisher), writer, Redactor)
+        self.registry = Registry(settings.limits, conversations, speech, store_healthy=lambda: writer.healthy)
+        doorkeeper = Doorkeeper(self.tokens, store.key_active, settings.twilio, lambda: self.public_url)
+        services = ConnectionServices(self.registry, self.plane, doorkeeper.principal)
+        self.media = MediaRoute(doorkeeper, services, settings.limits)
+        self.port = 0
+        self.failed: BaseException | None = None
+        self.stopping = asyncio.Event()
+        if speech is not None:
+            speech.on_failure = self._fail
+
+    def _fail(self, error: BaseException) -> None:
+        """A stage has died: better to end, and be started again, than to go on deaf."""
+        self.failed = error
+        self.stopping.set()
+
+    @property
+    def public_url(self) -> str:
+        """The ``wss://`` base of stream URLs: as configured, else the address that is listened on."""
+        if self.settings.public_url is not None:
+            return self.settings.public_url
+        scheme = "wss" if self.settings.tls.cert else "ws"
+        host = self.settings.host
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where API and pages are served."""
+        return self.public_url_of("https" if self.settings.tls.cert else "http")
+
+    def public_url_of(self, scheme: str) -> str:
+        """The bind address as a URL."""
+        host = self.settings.host
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def health(self) -> HealthReport:
+        """Whether new calls are taken."""
+        overloaded = self.speech is not None and self.speech.overloaded
+        checks = {
+            "store": "ok" if self.writer.healthy else "commits fail or are slow",
+            "recognizer": "overloaded" if overloaded else "ok",
+            "lifecycle": "draining" if self.registry.draining else "ok",
+        }
+        return HealthReport(all(state == "ok" for state in checks.values()), checks)
+
+    def application(self) -> web.Application:
+        """The aiohttp application: the media route, then the API."""
+        # 1 MiB is far above any request of the API.
+        app = web.Application(client_max_size=1024 * 1024)
+        context = ApiContext(
+            control=self.registry,
+            store=self.store,
+            tokens=self.tokens,
+            public_url=lambda: self.public_url,
+            health=self.health,
+            settings=self.settings,
+        )
+        self.media.install(app)
+        install(app, context)
+        return app
+
+    async def drain(self) -> None:
+        """Refuse what is new, give calls a while to end, then end them: flush, deliver, close 1001."""
+        self.media.draining = self.registry.draining = True
+        deadline = asyncio.get_running_loop().time() + self.settings.drain_seconds
+        while self.registry.transcribing and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        sockets = [socket for socket in self.plane.sockets if isinstance(socket, MediaConnection)]
+        for socket in sockets:
+            socket.sweep()
+        for socket in sockets:
+            socket.fail(CloseCode.GOING_AWAY, "the gateway is shutting down")
+        await self.registry.close()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Gateway]:
+    """A gateway that listens; on leaving it is drained and closed.
+
+    Raises:
+        ConfigError, ModelError, StoreError: what stops the start, in one line.
+    """
+    raise_descriptor_limit()
+    async with AsyncExitStack() as stack:
+        key = resolve(settings.store_key, "GATEWAY_STORE_KEY", settings.data_dir / "store-key")
+        store = await Store.open(settings.resolved_database_url, key=key)
+        stack.push_async_callback(store.close)
+        await store.interrupt_live_calls()
+        writer = Writer(store)
+        writer.start()
+        stack.push_async_callback(writer.close)
+        publisher = _publisher(settings, writer)
+        if publisher is not None:
+            stack.push_async_callback(publisher.close)
+        speech = await open_speech(settings, stack)
+        gateway = Gateway(settings, store, writer, speech, publisher)
+        stack.callback(gateway.plane.close)
+        runner = web.AppRunner(gateway.application(), access_log=None, handle_signals=False, keepalive_timeout=75.0)
+        stack.push_async_callback(runner.cleanup)
+        server = await _listen(gateway, runner)
+        purger = asyncio.create_task(_purge(store, settings), name="purge")
+        stack.push_async_callback(_cancel, purger)
+        stack.callback(server.close)
+        stack.push_async_callback(gateway.drain)
+        yield gateway
+
+
+async def _listen(gateway: Gateway, runner: web.AppRunner) -> asyncio.Server:
+    settings = gateway.settings
+    try:
+        server = await listen(runner, settings.host, settings.port, _tls(settings))
+    except OSError as error:
+        msg = (
+            f"GATEWAY_HOST, GATEWAY_PORT: cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+            "choose an address of this machine and a free port"
+        )
+        raise ConfigError(msg) from error
+    gateway.port = int(server.sockets[0].getsockname()[1])
+    return server
+
+
+def _publisher(settings: Settings, writer: Writer) -> WebhookPublisher | None:
+    if settings.webhook.url is None:
+        return None
+    url = urlsplit(settings.webhook.url)
+    plain = url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1")
+    if plain and settings.webhook.auth is not WebhookAuth.NONE:
+        log.warning("the webhook's credentials cross plain HTTP; use an https:// URL")
+    return WebhookPublisher(settings.webhook)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls.cert is None or settings.tls.key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls.cert, settings.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        msg = f"GATEWAY_TLS__CERT, GATEWAY_TLS__KEY: cannot be used ({error}); name a PEM chain and its key"
+        raise ConfigError(msg) from error
+    return context
+
+
+async def _purge(store: Store, settings: Settings) -> None:
+    """Forget what is older than its retention, once an hour."""
+    while True:
+        try:
+            before = datetime.now(UTC) - timedelta(days=settings.retention.messages_days)
+            removed = await store.purge(before)
+            if removed:
+                log.info("old conversations removed", sessions=removed)
+        except Exception as error:
+            log.warning("removal of old conversations failed", error=type(error).__name__)
+        await asyncio.sleep(PURGE_S)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        GatewayError: what stopped the start; our bug, if a stage died.
+    """
+    loop = asyncio.get_running_loop()
+    async with running(settings) as gateway:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, gateway.stopping.set)
+        await _first_key(gateway)
+        log.info(
+            "serving",
+            url=gateway.url,
+            streams=gateway.public_url,
+            version=__version__,
+            model=settings.asr.model,
+            webhook=settings.webhook.url is not None,
+            kernels=",".join(name for name, kind in chosen().items() if kind == "compiled") or "none (Python twins)",
+        )
+        if settings.host not in ("127.0.0.1", "localhost", "::1") and settings.tls.cert is None:
+            log.warning("API keys cross plain HTTP; end TLS here (GATEWAY_TLS__CERT) or in a proxy in front")
+        notify("READY=1")
+        await gateway.stopping.wait()
+        notify("STOPPING=1")
+        log.info("draining", seconds=settings.drain_seconds, calls=gateway.registry.transcribing)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    log.info("stopped")
+    if gateway.failed is not None:
+        raise gateway.failed
+
+
+async def _first_key(gateway: Gateway) -> None:
+    """On a store without keys make one: shown once on a terminal, else left in a file of the data directory."""
+    if await gateway.store.has_keys():
+        return
+    key = await gateway.store.create_key("first")
+    first_key(gateway.settings.data_dir / "first-key.json", key.api_id, key.api_secret)
+
+
+def first_key(path: Path, api_id: str, api_secret: str) -> None:
+    """Hand the first key over."""
+    import sys
+
+    import orjson
+
+    document = orjson.dumps({"apiId": api_id, "apiSecret": api_secret}) + b"\n"
+    if sys.stderr.isatty():
+        sys.stderr.write(
+            f"\n  First API key (shown once; `gateway keys create` makes more):\n"
+            f"    asapp-api-id:     {api_id}\n    asapp-api-secret: {api_secret}\n\n"
+        )
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(document)
+    log.info("first API key written", path=str(path))

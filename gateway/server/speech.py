@@ -1,0 +1,65 @@
+"""The speech stage made from the settings: which models, how many threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+import structlog
+
+from gateway.config import Settings
+from gateway.errors import ConfigError
+from gateway.speech.engine import Engine
+from gateway.speech.moonshine import Moonshine
+from gateway.speech.recognizer import Recognizer
+from gateway.speech.silero import Silero
+from gateway.speech.stage import SpeechStage
+from models.store import locate
+
+__all__ = ["load_engine", "open_speech"]
+
+log = structlog.get_logger(__name__)
+
+VAD_MODEL = "silero-vad"
+VAD_FILE = "silero_vad.onnx"
+NO_MODEL = "none"
+
+
+def load_engine(settings: Settings) -> Engine:
+    """Load the recognizer that the settings name; takes a second or two, so never on the event loop.
+
+    Raises:
+        ConfigError: no such model.
+        ModelError: it is not on this machine.
+    """
+    name = settings.asr.model
+    if not name.startswith("moonshine-"):
+        msg = f"GATEWAY_ASR__MODEL: '{name}' is no recognizer; `gateway models list` shows them, 'none' runs without"
+        raise ConfigError(msg)
+    engine = Moonshine(locate(settings.models_dir, name))
+    engine.warm_up()
+    return engine
+
+
+async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechStage | None:
+    """The speech stage, started; closed by ``stack``. None with ``GATEWAY_ASR__MODEL=none``."""
+    if settings.asr.model == NO_MODEL:
+        return None
+    engine = await asyncio.to_thread(load_engine, settings)
+    silero = await asyncio.to_thread(lambda: Silero(locate(settings.models_dir, VAD_MODEL) / VAD_FILE))
+    threads = settings.asr.threads or max(1, (os.cpu_count() or 1) - 1)
+    recognizer = Recognizer(
+        engine,
+        threads=threads,
+        max_batch=settings.asr.max_batch,
+        queue=settings.asr.queue,
+        loop=asyncio.get_running_loop(),
+    )
+    recognizer.start()
+    stack.push_async_callback(recognizer.close)
+    stage = SpeechStage(silero, engine, recognizer, settings.vad, settings.endpoint)
+    stage.start()
+    stack.push_async_callback(stage.close)
+    log.info("models loaded", asr=engine.name, threads=threads)
+    return stage

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from gateway._native import mulaw, track
+from gateway.config import EndpointSettings, VadSettings
+from gateway.speech.track import FRAME, Ending, Segment, SpeechTrack
+
+VAD = VadSettings.model_validate({})
+SETTINGS = EndpointSettings.model_validate(
+    {"min_speech_ms": 96, "silence_ms": 320, "pre_roll_ms": 64, "post_roll_ms": 64, "max_utterance_ms": 4000}
+)
+
+
+def tone(ms: int, amplitude: int = 8000) -> NDArray[np.int16]:
+    time = np.arange(ms * 8)
+    return (amplitude * np.sin(time * 0.7)).astype(np.int16)
+
+
+def quiet(ms: int) -> NDArray[np.int16]:
+    return np.zeros(ms * 8, np.int16)
+
+
+def loudness(frames: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Speech, for these tests, is what is loud."""
+    return (np.abs(frames.astype(np.int32)).mean(axis=1) > 1000).astype(np.float32)
+
+
+class Line:
+    """A track with its gate open, and what was found on it."""
+
+    def __init__(self) -> None:
+        self.media = track.Track()
+        self.media.open_gate()
+        self.speech = SpeechTrack(self.media, VAD, SETTINGS, 0)
+        self.found: list[Segment] = []
+        self.asked = 0
+        self.now_ms = 0
+
+    def place(self, pcm: NDArray[np.int16], at_ms: int = -1) -> None:
+        self.media.place(at_ms, mulaw.encode(pcm), self.now_ms)
+
+    def work(self, now_ms: int | None = None) -> None:
+        while (taken := self.speech.take(self.now_ms if now_ms is None else now_ms)) is not None:
+            frames, mask = taken
+            self.asked += int(mask.sum())
+            self.found += self.speech.judge(loudness(frames) * mask)
+            if self.speech.finished or now_ms is not None:
+                break
+
+    def finish(self) -> list[Segment]:
+        self.work()
+        self.media.close_gate()
+        self.speech.finishing = True
+        while not self.speech.finished:
+            self.work()
+        return self.found
+
+
+def ms(segment: Segment) -> tuple[int, int]:
+    return segment.start // 8, segment.end // 8
+
+
+def test_an_utterance_and_its_place() -> None:
+    line = Line()
+    line.place(np.concatenate([quiet(1024), tone(960), quiet(1024)]))
+    line.work()
+    (segment,) = line.found
+    assert ms(segment) == (1024, 1984)
+    assert segment.ending is Ending.SILENCE
+    assert len(segment.pcm) == 8 * (64 + 960 + 64)
+
+
+def test_silence_below_the_gate_is_not_judged() -> None:
+    line = Line()
+    line.place(quiet(3200))
+    line.work()
+    assert line.asked == 0
+
+
+def test_speech_at_a_stop_is_an_utterance() -> None:
+    line = Line()
+    line.place(np.concatenate([quiet(320), tone(1000)]))
+    (segment,) = line.finish()
+    assert segment.ending is Ending.FINISH
+    assert segment.start == 320 * 8
+    assert segment.end >= 1320 * 8
+
+
+def test_nothing_said_nothing_found() -> None:
+    line = Line()
+    line.place(quiet(640))
+    assert line.finish() == []
+
+
+def test_media_that_stop_coming_end_the_utterance() -> None:
+    line = Line()
+    line.now_ms = 10_000
+    line.place(np.concatenate([quiet(320), tone(960)]))
+    line.work()
+    assert line.found == []
+    line.work(10_000 + SETTINGS.silence_ms + 100)
+    assert line.found == []
+    line.work(10_000 + SETTINGS.silence_ms + 101)
+    assert [segment.ending for segment in line.found] == [Ending.MISSING]
+    line.now_ms = 11_000
+    line.place(np.concatenate([tone(960), quiet(640)]))
+    line.work()
+    assert [segment.ending for segment in line.found] == [Ending.MISSING, Ending.SILENCE]
+    assert line.found[1].start >= line.found[0].end
+
+
+def test_a_long_gap_ends_the_utterance_and_keeps_the_time() -> None:
+    line = Line()
+    line.place(tone(960), at_ms=0)
+    line.place(np.concatenate([tone(640), quiet(640)]), at_ms=60_000)
+    line.work()
+    assert [segment.ending for segment in line.found] == [Ending.JUMP, Ending.SILENCE]
+    assert ms(line.found[1]) == (60_000, 60_640)
+
+
+def test_a_monologue_is_cut_and_no_sample_is_lost_or_doubled() -> None:
+    line = Line()
+    speech = tone(9000)
+    line.place(speech[: 8 * 6000])
+    line.work()
+    line.place(speech[8 * 6000 :])
+    line.work()
+    found = line.finish()
+    assert [segment.ending for segment in found[:-1]] == [Ending.CUT] * (len(found) - 1)
+    assert len(found) >= 3
+    together = np.concatenate([segment.pcm for segment in found])
+    assert np.array_equal(together[: len(speech)], mulaw.decode(mulaw.encode(speech)))
+    assert all(before.end == after.start for before, after in zip(found, found[1:], strict=False))
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=12), st.integers(0, 2))
+def test_any_chunking_finds_the_same(sizes: list[int], shape: int) -> None:
+    parts = [quiet(200), tone(700), quiet(500), tone(300, 3000), quiet(450), tone(90), quiet(400)]
+    speech = np.concatenate(parts[shape:] + parts[:shape])
+    whole = Line()
+    whole.place(speech)
+    expected = whole.finish()
+    pieces, place, turn = Line(), 0, 0
+    while place < len(speech):
+        size = sizes[turn % len(sizes)]
+        pieces.place(speech[place : place + size])
+        pieces.work()
+        place, turn = place + size, turn + 1
+    found = pieces.finish()
+    assert [(s.start, s.end, s.ending) for s in found] == [(s.start, s.end, s.ending) for s in expected]
+    assert all(np.array_equal(a.pcm, b.pcm) for a, b in zip(found, expected, strict=True))
+    assert pieces.asked == whole.asked
+
+
+def test_positions_are_those_of_the_stream() -> None:
+    line = Line()
+    line.media.close_gate()
+    line.place(quiet(5000), at_ms=100)
+    line.media.open_gate()
+    line.speech = SpeechTrack(line.media, VAD, SETTINGS, 0)
+    line.place(np.concatenate([quiet(320), tone(640), quiet(640)]))
+    line.work()
+    assert ms(line.found[0]) == (5100 + 320, 5100 + 960)
+
+
+@pytest.mark.parametrize("rest", [0, 1, FRAME - 1])
+def test_the_last_part_of_a_frame_is_heard(rest: int) -> None:
+    line = Line()
+    line.place(tone(960)[: 8 * 960 - FRAME + rest])
+    (segment,) = line.finish()
+    assert len(segment.pcm) >= 8 * 960 - FRAME + rest
