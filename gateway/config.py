@@ -109,9 +109,9 @@ class WebhookSettings(_Section):
     client_cert: Path | None = Field(None, description="PEM client certificate, for mtls")
     client_key: Path | None = Field(None, description="PEM client key, for mtls")
     oauth2_token_url: str | None = Field(None, description="token endpoint, for oauth2")
-    oauth2_client_id: str | None = None
-    oauth2_client_secret: SecretStr | None = None
-    oauth2_scope: str | None = None
+    oauth2_client_id: str | None = Field(None, description="client id, for oauth2")
+    oauth2_client_secret: SecretStr | None = Field(None, description="client secret, for oauth2")
+    oauth2_scope: str | None = Field(None, description="scope asked for, for oauth2")
     timeout: float = Field(5.0, gt=0, le=60, description="seconds a post may take")
     queue_items: int = Field(10_000, ge=1, description="posts that may wait; the oldest is dropped first")
     queue_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024, description="bytes that may wait")
@@ -189,14 +189,14 @@ class LimitSettings(_Section):
 class RetentionSettings(_Section):
     """How long what is stored is kept."""
 
-    messages_days: int = Field(7, ge=1, le=3650)
-    feeds_days: int = Field(32, ge=1, le=3650)
+    messages_days: int = Field(7, ge=1, le=3650, description="days that transcripts are kept")
+    feeds_days: int = Field(32, ge=1, le=3650, description="days that feed files are kept")
 
 
 class LogSettings(_Section):
     """Logs."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json")
 
 
