@@ -87,7 +87,7 @@ class Protected:
     def __init__(self, handler: Callable[[web.Request, ApiContext, Principal], Awaitable[web.Response]]) -> None:
         self._handler = handler
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         """Authenticate, then answer."""
         principal = await request.app[AUTHENTICATOR].authenticate(request)
         return await self._handler(request, request.app[CONTEXT], principal)

@@ -33,10 +33,10 @@ class ApiStore(Protocol):
         """The call's first messages by start and sequence; None if the account has no such call."""
 
     async def calls(self, account_id: str, limit: int) -> list[CallRecord]:
-        """The account's newest calls, newest first."""
+        """The account's newest sessions, newest first; a call may have several."""
 
     async def call(self, account_id: str, guid: str) -> CallRecord | None:
-        """One call of the account."""
+        """The newest session of one call of the account."""
 
     async def delivery_failures(self, account_id: str, guid: str, limit: int) -> list[DeliveryRecord]:
         """The call's newest posts that did not reach their target."""

@@ -51,6 +51,11 @@ class Endpoint:
         return isinstance(self.handler, Protected)
 
     @property
+    def route_handler(self) -> Handler:
+        """What the router calls."""
+        return self.handler.answer if isinstance(self.handler, Protected) else self.handler
+
+    @property
     def statuses(self) -> tuple[int, ...]:
         """The error statuses it may answer with."""
         common = (401, 500, 503) if self.protected else ()

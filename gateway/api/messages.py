@@ -46,7 +46,10 @@ async def calls(request: web.Request, context: ApiContext, principal: Principal)
     """Live calls, then stored ones."""
     limit = _limit(request)
     live = context.control.snapshots(principal.account_id)
-    stored = {record.guid: record for record in await context.store.calls(principal.account_id, limit)}
+    stored: dict[str, CallRecord] = {}
+    for record in await context.store.calls(principal.account_id, limit):
+        # A call may have several sessions; the newest comes first and is the one shown.
+        stored.setdefault(record.guid, record)
     views = [_view(snapshot.guid, snapshot, stored.pop(snapshot.guid, None)) for snapshot in live]
     views += [_view(guid, None, record) for guid, record in stored.items()]
     return answer(CallList(items=views[:limit]))

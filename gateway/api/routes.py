@@ -167,7 +167,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (*_MEDIA_GATEWAY, *_CALLS, *_SERVICE)
 def routes() -> list[web.RouteDef]:
     """The routes, each with and without a trailing slash; GET answers HEAD too."""
     return [
-        web.get(path, endpoint.handler) if endpoint.method == "GET" else web.post(path, endpoint.handler)
+        web.get(path, endpoint.route_handler) if endpoint.method == "GET" else web.post(path, endpoint.route_handler)
         for endpoint in ENDPOINTS
         for path in (endpoint.path, endpoint.path + "/")
     ]
