@@ -53,7 +53,7 @@ extensions = [
 setup(
     ext_modules=cythonize(
         extensions,
-        include_path=["native"],
+        include_path=["."],  # the .pxd lie in the package, where Cython looks for them: gateway/_native
         annotate=ANNOTATE,
         nthreads=os.cpu_count() or 1,
         compiler_directives={

@@ -26,7 +26,8 @@ def _encode_table() -> NDArray[np.uint8]:
     magnitude = np.minimum(np.abs(sample), _CLIP) + _BIAS
     segment = np.floor(np.log2(magnitude)).astype(np.int32) - 5
     code = (segment << 4) | ((magnitude >> (segment + 1)) & 15)
-    return (code ^ np.where(sample < 0, 0x7F, 0xFF)).astype(np.uint8)
+    table: NDArray[np.uint8] = (code ^ np.where(sample < 0, 0x7F, 0xFF)).astype(np.uint8)
+    return table
 
 
 _DECODE = _decode_table()

@@ -3,6 +3,7 @@
 from gateway._native.plane_py import BROKEN as BROKEN
 from gateway._native.plane_py import EOF as EOF
 from gateway._native.plane_py import FRAME as FRAME
+from gateway._native.plane_py import MAX_MESSAGE as MAX_MESSAGE
 from gateway._native.plane_py import TEXT as TEXT
 from gateway._native.plane_py import Reader as Reader
 

@@ -11,10 +11,13 @@ from gateway._native.frames_py import Frame, parse
 from gateway._native.scanner_py import INBOUND, scan
 from gateway._native.track_py import Track
 
-__all__ = ["BROKEN", "EOF", "FRAME", "HAS_PLANE", "TEXT", "Plane", "Reader"]
+__all__ = ["BROKEN", "EOF", "FRAME", "HAS_PLANE", "MAX_MESSAGE", "TEXT", "Plane", "Reader"]
 
 HAS_PLANE = False
 Plane = None
+
+MAX_MESSAGE = 1 << 24
+"""The greatest ``max_message`` of a reader."""
 
 TEXT = 1
 """A whole text message that the scanner left over; the payload, unmasked."""
@@ -35,12 +38,12 @@ class Reader:
         max_message: most bytes of payload in a frame.
 
     Raises:
-        ValueError: ``max_message`` is not positive.
+        ValueError: ``max_message`` is not in 1..:data:`MAX_MESSAGE`.
     """
 
     def __init__(self, max_message: int = 65536) -> None:
-        if max_message < 1:
-            raise ValueError(f"max_message must be at least 1, not {max_message}")
+        if not 1 <= max_message <= MAX_MESSAGE:
+            raise ValueError(f"max_message must lie in 1..{MAX_MESSAGE}, not {max_message}")
         self._max_message = max_message
         self._buffer = b""
         self._offset = 0

@@ -1,0 +1,5 @@
+"""G.711 μ-law: what other kernels may use."""
+
+from libc.stdint cimport int16_t
+
+cdef void decode_into(const unsigned char* data, Py_ssize_t size, int16_t* pcm) noexcept nogil
