@@ -11,7 +11,7 @@ import sys
 import typer
 
 from gateway._version import __version__
-from gateway.cli import models
+from gateway.cli import models, simulate
 from gateway.cli.console import err
 from gateway.errors import CallerError, GatewayError, UsageError
 
@@ -42,6 +42,7 @@ def _root(
 # One line a command; each module brings its own app or function.
 # app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.command()(simulate.simulate)
 
 
 def main() -> None:
