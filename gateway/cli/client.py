@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
@@ -157,7 +158,12 @@ def tls_context(*, insecure: bool, ca: Path | None) -> ssl.SSLContext | None:
 def is_loopback(url: str) -> bool:
     """Whether a URL names this machine by a loopback address."""
     host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def credentials(url: str, api_id: str | None, api_secret: str | None) -> tuple[str, str]:
