@@ -19,11 +19,18 @@ cdef enum:
     ONSET_FRAMES = 8
     GAP_FRAMES = 2
     LEAST_TENTATIVE_FRAMES = 3
+    BORDER_FRAMES = 6
     # No count of frames needs more; the sums of two of them stay far from overflow.
     MOST_FRAMES = 1000000
 
 cdef double BUCKETS = 16.0
 cdef double SILENCE_DB = -96.0
+cdef double ONSET_OVER_FLOOR_DB = 8.0
+cdef double ONSET_BELOW_PEAK_DB = 25.0
+cdef double TAIL_OVER_FLOOR_DB = 6.0
+cdef double FLOOR_DOWN = 0.5
+cdef double FLOOR_UP = 0.05
+cdef double DIGITAL_SILENCE_DB = -90.0
 
 
 cdef inline long long at_least(long long value, long long least) noexcept nogil:
@@ -61,6 +68,7 @@ cdef class Endpointer:
     cdef long long _count
     cdef long long _onset
     cdef long long _murmur
+    cdef double _floor
     cdef bint _open
     cdef bint _voiced
     cdef bint _pending
@@ -86,20 +94,22 @@ cdef class Endpointer:
     ):
         if not 0.0 < release <= threshold <= 1.0:
             raise ValueError("0 < release <= threshold <= 1 is needed")
-        if min_speech_frames < 1 or silence_frames < 1 or pre_roll_frames < 0 or post_roll_frames < 0:
-            raise ValueError("min_speech_frames and silence_frames must be at least 1, the rolls at least 0")
+        if not 1 <= min_speech_frames <= 1000 or silence_frames < 1 or pre_roll_frames < 0 or post_roll_frames < 0:
+            raise ValueError("min_speech_frames must be 1 to 1000, silence_frames at least 1, the rolls at least 0")
         if not 2 <= max_frames <= MOST_FRAMES:
             raise ValueError("max_frames must be 2 to 1,000,000")
         self._threshold = threshold
         self._release = release
-        self._min_speech = at_most(min_speech_frames, MOST_FRAMES)
+        self._min_speech = min_speech_frames
         self._silence = silence_frames
         self._tentative_frames = at_least(LEAST_TENTATIVE_FRAMES, silence_frames // 3)
         self._pre = at_most(pre_roll_frames, MOST_FRAMES)
         self._post = at_most(post_roll_frames, MOST_FRAMES)
         self._max = max_frames
         self._window = at_least(1, max_frames * 2 // 5)
-        self._size = self._window + 2
+        self._size = at_least(
+            self._window + 2, (GAP_FRAMES + 1) * min_speech_frames + ONSET_FRAMES + BORDER_FRAMES
+        )
         self._probabilities = <double*>calloc(<size_t>self._size, 2 * sizeof(double) + 1)
         if self._probabilities == NULL:
             raise MemoryError
@@ -150,7 +160,8 @@ cdef class Endpointer:
         """The earliest frame that the open or any later utterance may begin with."""
         if self._open:
             return self._open_start
-        return self._start_for(self._onset if self._count else self._murmur_onset(self.frame), self.frame)
+        cdef long long onset = self._onset if self._count else self._murmur_onset(self.frame)
+        return self._start_for(onset - BORDER_FRAMES, self.frame)
 
     cdef void _reset(self, long long frame) noexcept nogil:
         cdef long long slot
@@ -159,6 +170,7 @@ cdef class Endpointer:
         self.speech_start_frame = self.speech_end_frame = frame
         self._open_start = self._open_speech = self._last_speech = self._flags_left = frame
         self._open = False
+        self._floor = SILENCE_DB
         self._forget()
         for slot in range(self._size):
             self._probabilities[slot] = 0.0
@@ -183,6 +195,8 @@ cdef class Endpointer:
         self._voiced = voiced
         if probability < self._release:
             self._murmur = -1
+            if not self._open and level_db > DIGITAL_SILENCE_DB:
+                self._follow_floor(level_db)
         elif self._murmur < 0:
             self._murmur = now
         self._remember(now, probability, level_db)
@@ -200,6 +214,7 @@ cdef class Endpointer:
         return events
 
     cdef int _push_idle(self, long long now, bint voiced) noexcept nogil:
+        cdef long long onset
         if not voiced:
             self.silence_run += 1
             if self.silence_run > GAP_FRAMES:
@@ -212,8 +227,9 @@ cdef class Endpointer:
         if self._count < self._min_speech:
             return 0
         self._open = True
-        self._open_start = self.start_frame = self._start_for(self._onset, now)
-        self._open_speech = self.speech_start_frame = at_least(self._onset, self._open_start)
+        onset = self._audible_onset(now)
+        self._open_start = self.start_frame = self._start_for(onset, now)
+        self._open_speech = self.speech_start_frame = at_least(onset, self._open_start)
         self._last_speech = self._flags_left = now
         self._flags[now % self._size] = 1
         return E_STARTED
@@ -250,8 +266,8 @@ cdef class Endpointer:
         return self._close() if following < 0 else events | self._divide(cut, following)
 
     cdef int _close(self) noexcept nogil:
-        self.speech_end_frame = self._last_speech + 1
-        self.end_frame = self._origin = at_most(self.speech_end_frame + self._post, self.frame)
+        self.speech_end_frame = self._audible_end()
+        self.end_frame = self._origin = at_most(self._last_speech + 1 + self._post, self.frame)
         self._open = self._pending = self._tentative = False
         self._count = 0
         self.silence_run = 0
@@ -287,6 +303,39 @@ cdef class Endpointer:
         self._probabilities[slot] = probability
         self._levels[slot] = level_db
         self._flags[slot] = 0
+
+    cdef void _follow_floor(self, double level_db) noexcept nogil:
+        if self._floor <= SILENCE_DB:
+            self._floor = level_db
+        else:
+            self._floor += (level_db - self._floor) * (FLOOR_DOWN if level_db < self._floor else FLOOR_UP)
+
+    cdef long long _audible_onset(self, long long now) noexcept nogil:
+        cdef double peak = SILENCE_DB
+        cdef double least, below
+        cdef long long lowest = at_least(self._origin, self._onset - BORDER_FRAMES)
+        cdef long long frame
+        for frame in range(self._onset, now + 1):
+            if self._levels[frame % self._size] > peak:
+                peak = self._levels[frame % self._size]
+        least = self._floor + ONSET_OVER_FLOOR_DB
+        below = peak - ONSET_BELOW_PEAK_DB
+        if below > least:
+            least = below
+        frame = self._onset
+        while frame > lowest and self._levels[(frame - 1) % self._size] >= least:
+            frame -= 1
+        return frame
+
+    cdef long long _audible_end(self) noexcept nogil:
+        cdef long long frame = self._last_speech
+        cdef long long lowest
+        if self._floor <= SILENCE_DB:
+            return frame + 1
+        lowest = at_least(at_least(self._open_speech, frame - BORDER_FRAMES), self.frame - self._size)
+        while frame > lowest and self._levels[frame % self._size] < self._floor + TAIL_OVER_FLOOR_DB:
+            frame -= 1
+        return frame + 1
 
     cdef long long _murmur_onset(self, long long now) noexcept nogil:
         return at_least(self._murmur, now - ONSET_FRAMES) if self._murmur >= 0 else now

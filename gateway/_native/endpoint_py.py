@@ -23,6 +23,19 @@ _GAP_FRAMES = 2
 _TENTATIVE_FRAMES = 3
 # Probabilities closer than 1/16 are equal for the choice of a cut; the level decides between them.
 _BUCKETS = 16.0
+# The model hears a vowel within a frame, but a fricative or a burst before it up to 190 ms late, and it lets
+# go of speech some 100 ms after it is over: the level corrects both, over this many frames at the most.
+_BORDER_FRAMES = 6
+# Before the onset, what stands out of the noise by 8 dB and is at most 25 dB below the onset is speech; in
+# the tail, what stands out of it by less than 6 dB is not.
+_ONSET_OVER_FLOOR_DB = 8.0
+_ONSET_BELOW_PEAK_DB = 25.0
+_TAIL_OVER_FLOOR_DB = 6.0
+# The noise floor follows down at once and up slowly (a time constant of 0.6 s); digital silence says nothing
+# of it.
+_FLOOR_DOWN = 0.5
+_FLOOR_UP = 0.05
+_DIGITAL_SILENCE_DB = -90.0
 _SILENCE_DB = -96.0
 
 
@@ -51,6 +64,7 @@ class Endpointer:
         "_count",
         "_flags",
         "_flags_left",
+        "_floor",
         "_last_speech",
         "_levels",
         "_max",
@@ -92,6 +106,7 @@ class Endpointer:
     _voiced: bool
     _pending: bool
     _tentative: bool
+    _floor: float
 
     def __init__(
         self,
@@ -106,8 +121,8 @@ class Endpointer:
         if not 0.0 < release <= threshold <= 1.0:
             msg = "0 < release <= threshold <= 1 is needed"
             raise ValueError(msg)
-        if min_speech_frames < 1 or silence_frames < 1 or pre_roll_frames < 0 or post_roll_frames < 0:
-            msg = "min_speech_frames and silence_frames must be at least 1, the rolls at least 0"
+        if not 1 <= min_speech_frames <= 1000 or silence_frames < 1 or min(pre_roll_frames, post_roll_frames) < 0:
+            msg = "min_speech_frames must be 1 to 1000, silence_frames at least 1, the rolls at least 0"
             raise ValueError(msg)
         if not 2 <= max_frames <= 1_000_000:
             msg = "max_frames must be 2 to 1,000,000"
@@ -120,9 +135,11 @@ class Endpointer:
         self._pre = pre_roll_frames
         self._post = post_roll_frames
         self._max = max_frames
-        # The cut is looked for in the last two fifths; two frames more for smoothing.
+        # The cut is looked for in the last two fifths, and two frames more for smoothing; the borders of
+        # speech in what comes before it is confirmed.
         self._window = max(1, max_frames * 2 // 5)
-        self._size = self._window + 2
+        unconfirmed = (_GAP_FRAMES + 1) * min_speech_frames
+        self._size = max(self._window + 2, unconfirmed + _ONSET_FRAMES + _BORDER_FRAMES)
         self._probabilities = [0.0] * self._size
         self._levels = [_SILENCE_DB] * self._size
         self._flags = [False] * self._size
@@ -142,6 +159,7 @@ class Endpointer:
         self.speech_start_frame = self.speech_end_frame = frame
         self._open_start = self._open_speech = self._last_speech = self._flags_left = frame
         self._open = False
+        self._floor = _SILENCE_DB
         self._forget()
         for slot in range(self._size):
             self._probabilities[slot] = 0.0
@@ -183,6 +201,8 @@ class Endpointer:
         self._voiced = voiced
         if probability < self._release:
             self._murmur = -1
+            if not self._open and level_db > _DIGITAL_SILENCE_DB:
+                self._follow_floor(level_db)
         elif self._murmur < 0:
             self._murmur = now
         self._remember(now, probability, level_db)
@@ -233,7 +253,7 @@ class Endpointer:
         if self._open:
             return self._open_start
         onset = self._onset if self._count else self._murmur_onset(self.frame)
-        return self._start_for(onset, self.frame)
+        return self._start_for(onset - _BORDER_FRAMES, self.frame)
 
     def _push_idle(self, now: int, voiced: bool) -> int:
         if not voiced:
@@ -248,8 +268,9 @@ class Endpointer:
         if self._count < self._min_speech:
             return 0
         self._open = True
-        self._open_start = self.start_frame = self._start_for(self._onset, now)
-        self._open_speech = self.speech_start_frame = max(self._onset, self._open_start)
+        onset = self._audible_onset(now)
+        self._open_start = self.start_frame = self._start_for(onset, now)
+        self._open_speech = self.speech_start_frame = max(onset, self._open_start)
         self._last_speech = self._flags_left = now
         self._flags[now % self._size] = True
         return STARTED
@@ -285,8 +306,8 @@ class Endpointer:
         return self._close() if following < 0 else events | self._divide(cut, following)
 
     def _close(self) -> int:
-        self.speech_end_frame = self._last_speech + 1
-        self.end_frame = self._origin = min(self.speech_end_frame + self._post, self.frame)
+        self.speech_end_frame = self._audible_end()
+        self.end_frame = self._origin = min(self._last_speech + 1 + self._post, self.frame)
         self._open = self._pending = self._tentative = False
         self._count = 0
         self.silence_run = 0
@@ -320,6 +341,34 @@ class Endpointer:
         self._probabilities[slot] = probability
         self._levels[slot] = level_db
         self._flags[slot] = False
+
+    def _follow_floor(self, level_db: float) -> None:
+        if self._floor <= _SILENCE_DB:
+            self._floor = level_db
+        else:
+            self._floor += (level_db - self._floor) * (_FLOOR_DOWN if level_db < self._floor else _FLOOR_UP)
+
+    def _audible_onset(self, now: int) -> int:
+        """The onset, moved back over what is loud enough to be its first consonant."""
+        peak = _SILENCE_DB
+        for frame in range(self._onset, now + 1):
+            peak = max(peak, self._levels[frame % self._size])
+        least = max(self._floor + _ONSET_OVER_FLOOR_DB, peak - _ONSET_BELOW_PEAK_DB)
+        lowest = max(self._origin, self._onset - _BORDER_FRAMES)
+        frame = self._onset
+        while frame > lowest and self._levels[(frame - 1) % self._size] >= least:
+            frame -= 1
+        return frame
+
+    def _audible_end(self) -> int:
+        """Frame after the last one of the utterance that is speech to the model and to the ear."""
+        frame = self._last_speech
+        if self._floor <= _SILENCE_DB:
+            return frame + 1
+        lowest = max(self._open_speech, frame - _BORDER_FRAMES, self.frame - self._size)
+        while frame > lowest and self._levels[frame % self._size] < self._floor + _TAIL_OVER_FLOOR_DB:
+            frame -= 1
+        return frame + 1
 
     def _murmur_onset(self, now: int) -> int:
         return max(self._murmur, now - _ONSET_FRAMES) if self._murmur >= 0 else now

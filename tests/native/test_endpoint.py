@@ -16,7 +16,8 @@ from gateway._native import endpoint, endpoint_py
 from gateway._native.endpoint_py import CUT, ENDED, RESUMED, STARTED, TENTATIVE
 
 SPEECH = (0.9, -20.0)
-MURMUR = (0.35, -40.0)  # between release and threshold
+MURMUR = (0.35, -50.0)  # between release and threshold, too quiet for a consonant
+CONSONANT = (0.05, -35.0)  # loud, but no speech to the model
 SILENCE = (0.02, -70.0)
 
 DEFAULTS: dict[str, Any] = {
@@ -70,6 +71,36 @@ def test_a_long_murmur_is_no_onset(kernel: ModuleType) -> None:
     m = machine(kernel)
     push(m, [MURMUR] * 50 + [SPEECH] * 3)
     assert m.speech_start_frame == 50 - 8
+
+
+def test_the_onset_takes_in_a_loud_consonant(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    push(m, [SILENCE] * 20 + [CONSONANT] * 4 + [SPEECH] * 3)
+    assert (m.start_frame, m.speech_start_frame) == (15, 20)
+
+
+def test_noise_is_no_consonant(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    push(m, [(0.05, -35.0)] * 50 + [SPEECH] * 3)
+    assert m.speech_start_frame == 50
+
+
+def test_the_onset_takes_in_six_frames_at_the_most(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    push(m, [SILENCE] * 200 + [CONSONANT] * 12 + [SPEECH] * 3)
+    assert m.speech_start_frame == 212 - 6
+
+
+def test_a_tail_at_the_noise_floor_is_not_speech(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    push(m, [SILENCE] * 20 + [SPEECH] * 10 + [(0.9, -68.0)] * 4 + [SILENCE] * 12)
+    assert (m.speech_end_frame, m.end_frame) == (30, 38)
+
+
+def test_the_floor_rises_with_the_noise(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    push(m, [SILENCE] * 20 + [(0.02, -40.0)] * 100 + [SPEECH] * 10 + [(0.9, -38.0)] * 4 + [(0.02, -40.0)] * 12)
+    assert (m.speech_start_frame, m.speech_end_frame) == (120, 130)
 
 
 def test_a_murmur_alone_opens_nothing(kernel: ModuleType) -> None:
@@ -223,6 +254,7 @@ def test_what_is_no_number_is_silence(kernel: ModuleType) -> None:
         {"release": 0.0},
         {"release": math.nan},
         {"min_speech_frames": 0},
+        {"min_speech_frames": 1001},
         {"silence_frames": 0},
         {"pre_roll_frames": -1},
         {"post_roll_frames": -1},
