@@ -6,8 +6,11 @@ Every setting has a default with which ``gateway serve`` works. :func:`load` tur
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
+import os
 import tomllib
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -41,9 +44,16 @@ __all__ = [
     "WebhookAuth",
     "WebhookSettings",
     "load",
+    "variables",
 ]
 
 ENV_PREFIX = "GATEWAY_"
+
+# Variables that are read elsewhere: by the chooser of kernels, the command line's client, the tests, the build.
+_NO_SETTINGS = frozenset(
+    {"GATEWAY_NO_EXTENSIONS", "GATEWAY_NATIVE_DIR", "GATEWAY_API_ID", "GATEWAY_API_SECRET", "GATEWAY_TEST_PROFILE"}
+)
+_BUILD_PREFIX = "GATEWAY_BUILD_"
 
 
 class SignaturePolicy(StrEnum):
@@ -296,6 +306,7 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         ConfigError: one line that names the variable and what it may be.
     """
+    _refuse_unknown(os.environ)
     values: dict[str, Any] = {}
     if config is not None:
         try:
@@ -311,6 +322,30 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         raise ConfigError(_one_line(error)) from None
+
+
+def variables() -> Iterator[str]:
+    """The environment variable of every setting, sections included."""
+    for name, field in Settings.model_fields.items():
+        yield f"{ENV_PREFIX}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            for inner in field.annotation.model_fields:
+                yield f"{ENV_PREFIX}{name.upper()}__{inner.upper()}"
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    """A misspelt variable would otherwise be a setting silently left at its default."""
+    known = frozenset(variables())
+    for name in sorted(name.upper() for name in names):
+        ours = name.startswith(ENV_PREFIX) and not name.startswith(_BUILD_PREFIX)
+        if not ours or name in known or name in _NO_SETTINGS:
+            continue
+        # Without the prefix that all of them share, which would make any two names alike.
+        bare = [variable.removeprefix(ENV_PREFIX) for variable in known]
+        close = difflib.get_close_matches(name.removeprefix(ENV_PREFIX), bare, n=1, cutoff=0.7)
+        hint = f"did you mean {ENV_PREFIX}{close[0]}?" if close else "`gateway serve --help` lists them all"
+        msg = f"{name}: is not a setting; {hint}"
+        raise ConfigError(msg)
 
 
 def _one_line(error: ValidationError) -> str:

@@ -40,9 +40,7 @@ def test_equals_twilio(token: str, path: str) -> None:
         "wss://gw.example.com:443/twilio-media/T/",
     ],
 )
-@pytest.mark.parametrize(
-    "base", ["wss://gw.example.com", "wss://gw.example.com:443", "wss://gw.example.com/"]
-)
+@pytest.mark.parametrize("base", ["wss://gw.example.com", "wss://gw.example.com:443", "wss://gw.example.com/"])
 @pytest.mark.parametrize("target", ["/twilio-media/T", "/twilio-media/T/"])
 def test_forms_twilio_may_sign(signed: str, base: str, target: str) -> None:
     signature = RequestValidator(TOKEN).compute_signature(signed, {})

@@ -138,9 +138,7 @@ def test_anything_else_is_malformed(text: str) -> None:
     assert reason_of(StreamTokens(SECRET, 300), text) is TokenReason.MALFORMED
 
 
-@pytest.mark.parametrize(
-    "token", ["\ud800.a.b", "eyJhbGciOiJIUzI1NiJ9." + "A" * 4000 + ".x", "..", "a.b.c.d"]
-)
+@pytest.mark.parametrize("token", ["\ud800.a.b", "eyJhbGciOiJIUzI1NiJ9." + "A" * 4000 + ".x", "..", "a.b.c.d"])
 def test_odd_strings(tokens: StreamTokens, token: str) -> None:
     with pytest.raises(TokenError, match="malformed"):
         tokens.verify(token)
