@@ -1,0 +1,271 @@
+"""The recognizer: decodes of many calls, in deadline order and in batches, on worker threads.
+
+Everything but the model runs on the event loop or under a lock that is held for microseconds: the loop submits and
+gets results by ``call_soon_threadsafe``, and never waits for a decode. Finals go before speculative decodes before
+partials, and within a kind the earliest deadline first. Under overload the optional kinds go first: they resolve with
+:class:`Shed`. A final is refused only by a queue full of finals (:class:`RecognizerFull`), which admission prevents:
+new starts are refused while :attr:`Recognizer.overloaded`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway import metrics
+from gateway.errors import GatewayError, InternalError
+from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Session
+
+__all__ = ["Recognizer", "RecognizerFull", "Shed"]
+
+log = structlog.get_logger(__name__)
+
+_NICENESS = 10
+"""Added to a worker's nice value: beside 20 ms ticks on two cores it halves how late the worst tick is."""
+
+# A batch costs what its longest row costs in every step, so rows of like length go together: up to twice the
+# shortest, and within two seconds of each other in any case.
+_LENGTH_RATIO = 2
+_LENGTH_SLACK_MS = 2000
+
+# Audio of a batch, padding counted: at a real-time factor of 0.011 about a third of a second of work, for which
+# whoever comes next has to wait.
+_BATCH_AUDIO_MS = 32_000
+
+
+class RecognizerFull(InternalError):  # noqa: N818 - a state of the queue, named as asyncio.QueueFull is
+    """The queue is full of finals: admission, which refuses starts at three quarters, did not hold."""
+
+
+class Shed(GatewayError):  # noqa: N818 - what became of the decode, not a failure of it
+    """The decode was given up unread: optional work under overload, or the recognizer is closing."""
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    """A decode in the queue; the order is the order of work."""
+
+    kind: Kind
+    deadline: float
+    sequence: int
+    session: Session = field(compare=False)
+    future: asyncio.Future[Hypothesis] = field(compare=False)
+    duration_ms: int = field(compare=False)
+
+
+class Recognizer:
+    """Runs an engine for many tracks.
+
+    Args:
+        engine: the loaded model.
+        threads: worker threads.
+        max_batch: most decodes of one batch.
+        queue: most decodes that wait.
+        loop: the event loop that submits and gets the results.
+    """
+
+    def __init__(
+        self, engine: Engine, *, threads: int, max_batch: int, queue: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._engine = engine
+        self._max_batch = max_batch
+        self._capacity = queue
+        self._loop = loop
+        self._lock = threading.Condition()
+        self._waiting: list[_Waiting] = []  # sorted; under the lock
+        self._counts = dict.fromkeys(Kind, 0)  # under the lock
+        self._open = False  # under the lock
+        self._sequence = 0
+        self._workers = [
+            threading.Thread(target=self._work, name=f"recognizer-{number}", daemon=True) for number in range(threads)
+        ]
+
+    @property
+    def depth(self) -> int:
+        """Decodes that wait."""
+        return len(self._waiting)
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether waiting finals fill three quarters of the queue: new starts should be refused."""
+        return 4 * self._counts[Kind.FINAL] >= 3 * self._capacity
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._open = True
+        for worker in self._workers:
+            worker.start()
+
+    async def close(self) -> None:
+        """Shed what waits, let the workers finish what they have, and wait for them without blocking the loop."""
+        with self._lock:
+            self._open = False
+            waiting, self._waiting = self._waiting, []
+            self._counts = dict.fromkeys(Kind, 0)
+            self._lock.notify_all()
+        for item in waiting:
+            self._shed(item, "the recognizer is closing")
+        self._show_depth()
+        for worker in self._workers:
+            if worker.is_alive():
+                await asyncio.to_thread(worker.join)
+
+    def submit(self, session: Session, kind: Kind, deadline: float) -> asyncio.Future[Hypothesis]:
+        """Ask for a decode of what ``session`` holds now; call it on the event loop.
+
+        Args:
+            session: one of the engine's; it must not be stepped elsewhere meanwhile.
+            kind: what the decode is for.
+            deadline: when its result is wanted, on any clock that all callers share; it orders, it never drops.
+
+        Returns:
+            A future of the hypothesis. It fails with :class:`Shed` if the decode is given up, and with
+            :class:`~gateway.errors.InternalError` if the engine could not do it. Cancelling it takes the decode out
+            of the queue; one that a worker has begun runs on unread.
+
+        Raises:
+            RecognizerFull: a final found only finals in a full queue.
+            InternalError: the recognizer is not running.
+        """
+        future: asyncio.Future[Hypothesis] = self._loop.create_future()
+        self._sequence += 1
+        item = _Waiting(kind, deadline, self._sequence, session, future, session.duration_ms)
+        with self._lock:
+            if not self._open:
+                msg = "the recognizer is not running: call start() first, and submit nothing after close()"
+                raise InternalError(msg)
+            victim = self._make_room(item)
+            if victim is not item:
+                bisect.insort(self._waiting, item)
+                self._counts[kind] += 1
+                self._lock.notify()
+        if victim is not None:
+            self._shed(victim, "the recognizer has no room for optional work")
+        if victim is not item:
+            future.add_done_callback(lambda _future: self._forget(item))
+        self._show_depth()
+        return future
+
+    def _make_room(self, item: _Waiting) -> _Waiting | None:
+        """Under the lock: who has to go for ``item`` to wait; ``item`` itself if it is the least wanted."""
+        if item.kind is not Kind.FINAL and self.overloaded:
+            return item
+        if len(self._waiting) < self._capacity:
+            return None
+        last = self._waiting[-1]
+        if last.kind is Kind.FINAL and item.kind is Kind.FINAL:
+            metrics.ASR_SHED.labels(Kind.FINAL.name.lower()).inc()
+            msg = f"all {self._capacity} places of the recognizer's queue hold finals; see GATEWAY_ASR__QUEUE"
+            raise RecognizerFull(msg)
+        if last < item:
+            return item
+        self._waiting.pop()
+        self._counts[last.kind] -= 1
+        return last
+
+    def _forget(self, item: _Waiting) -> None:
+        """On the loop: a cancelled decode leaves the queue if no worker has taken it."""
+        if not item.future.cancelled():
+            return
+        with self._lock:
+            at = bisect.bisect_left(self._waiting, item)
+            if at < len(self._waiting) and self._waiting[at] is item:
+                del self._waiting[at]
+                self._counts[item.kind] -= 1
+        self._show_depth()
+
+    def _shed(self, item: _Waiting, reason: str) -> None:
+        metrics.ASR_SHED.labels(item.kind.name.lower()).inc()
+        self._deliver([(item, Shed(f"{item.kind.name.lower()} decode given up: {reason}"))])
+
+    def _show_depth(self) -> None:
+        for kind in Kind:
+            metrics.ASR_QUEUE.labels(kind.name.lower()).set(self._counts[kind])
+
+    def _deliver(self, results: Sequence[tuple[_Waiting, Hypothesis | GatewayError]]) -> None:
+        """On the loop: hand results to whoever still wants them."""
+        for item, result in results:
+            if item.future.done():
+                continue
+            if isinstance(result, Hypothesis):
+                item.future.set_result(result)
+            else:
+                item.future.set_exception(result)
+                # It is counted here; a caller that no longer looks must not make asyncio log it.
+                item.future.exception()
+        self._show_depth()
+
+    def _work(self) -> None:
+        """A worker's life."""
+        # Linux sets niceness by thread; elsewhere the worker keeps its own.
+        with contextlib.suppress(OSError, AttributeError):
+            thread = threading.get_native_id()
+            nice = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
+            os.setpriority(os.PRIO_PROCESS, thread, min(nice, 19))
+        while batch := self._take():
+            results = self._step(batch)
+            # The loop may be closed at the end of a process that did not close us.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._deliver, results)
+
+    def _take(self) -> list[_Waiting]:
+        """Wait for work and take a batch; empty when the recognizer closes."""
+        with self._lock:
+            while self._open and not self._waiting:
+                self._lock.wait()
+            if not self._open:
+                return []
+            batch = _choose(self._waiting, self._max_batch)
+            chosen = {item.sequence for item in batch}
+            self._waiting = [item for item in self._waiting if item.sequence not in chosen]
+            for item in batch:
+                self._counts[item.kind] -= 1
+            return batch
+
+    def _step(self, batch: list[_Waiting]) -> list[tuple[_Waiting, Hypothesis | GatewayError]]:
+        """Decode a batch; if it fails, its decodes one by one, so that a bad one fails alone."""
+        started = time.perf_counter()
+        try:
+            hypotheses = self._engine.step([Job(item.session, item.kind) for item in batch])
+            return list(zip(batch, hypotheses, strict=True))
+        except Exception as error:
+            if len(batch) > 1:
+                return [result for item in batch for result in self._step([item])]
+            # The message may hold what was said; its type and place do not.
+            log.error("decode failed", error=type(error).__name__, duration_ms=batch[0].duration_ms)
+            metrics.ASR_FAILED.inc()
+            return [(batch[0], InternalError(f"the engine could not decode this utterance ({type(error).__name__})"))]
+        finally:
+            metrics.ASR_BATCH.observe(len(batch))
+            metrics.ASR_SECONDS.observe(time.perf_counter() - started)
+
+
+def _choose(waiting: Sequence[_Waiting], most: int) -> list[_Waiting]:
+    """The first decode in order of work, and those after it that may share its batch.
+
+    Partials do not ride along with what an utterance's end waits for: they would make it later.
+    """
+    batch: list[_Waiting] = []
+    shortest = longest = 0
+    for item in waiting:
+        if not batch:
+            shortest = longest = item.duration_ms
+        elif (item.kind is Kind.PARTIAL) != (batch[0].kind is Kind.PARTIAL):
+            break
+        low, high = min(shortest, item.duration_ms), max(longest, item.duration_ms)
+        alike = high <= max(_LENGTH_RATIO * low, low + _LENGTH_SLACK_MS)
+        if batch and not (alike and high * (len(batch) + 1) <= _BATCH_AUDIO_MS):
+            continue
+        batch.append(item)
+        shortest, longest = low, high
+        if len(batch) == most:
+            break
+    return batch

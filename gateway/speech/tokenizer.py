@@ -1,0 +1,77 @@
+"""Token ids to text, from Moonshine's ``tokenizer.bin``.
+
+The file is a list of byte strings, each behind its length: one byte below 128, else two, ``low | 0x80`` then
+``high`` (length = low + 128 × high). A token's place in the list is its id. Ids 3 to 258 are the raw bytes, the rest
+are SentencePiece pieces in which ``▁`` stands for a space.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from gateway.errors import ModelError
+
+__all__ = ["END", "START", "Tokenizer"]
+
+START = 1
+"""Id of ``<s>``, with which a decode begins."""
+
+END = 2
+"""Id of ``</s>``, with which a decode ends."""
+
+# <unk>, <s>, </s> and the 768 reserved <<ST_n>> say nothing; the piece b"<" and its like are text.
+_SPECIAL = re.compile(rb"<unk>|</?s>|<<ST_\d+>>")
+
+
+class Tokenizer:
+    """The vocabulary of a model: ``pieces[id]`` is what a token adds to the text, in UTF-8 (parts of) characters."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = [b"" if _SPECIAL.fullmatch(piece) else piece for piece in pieces]
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read ``tokenizer.bin``.
+
+        Raises:
+            ModelError: it cannot be read, or ends within a token.
+        """
+        try:
+            return cls(_pieces(path.read_bytes()))
+        except OSError as error:
+            msg = f"{path} cannot be read ({error.strerror}); run `gateway models fetch`"
+            raise ModelError(msg) from error
+        except IndexError:
+            msg = f"{path} is cut short: it ends within a token; run `gateway models verify`"
+            raise ModelError(msg) from None
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ``ids``; special tokens are left out, bytes that are no UTF-8 become U+FFFD.
+
+        Raises:
+            IndexError: an id is not in the vocabulary.
+        """
+        text = b"".join(self._pieces[token] for token in ids).decode("utf-8", "replace")
+        return text.replace("▁", " ").strip()
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    pieces = []
+    at = 0
+    while at < len(data):
+        length = data[at]
+        at += 1
+        if length >= 0x80:
+            length = length - 0x80 + 0x80 * data[at]
+            at += 1
+        if at + length > len(data):
+            raise IndexError
+        pieces.append(data[at : at + length])
+        at += length
+    return pieces

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ModelError
+from gateway.speech.tokenizer import Tokenizer
+
+PIECES = [b"<unk>", b"<s>", b"</s>", "▁Hi".encode(), "▁you".encode(), b"<", b"<<ST_7>>", b"\xc3", b"\xa9", b"x" * 300]
+
+
+def packed(pieces: list[bytes]) -> bytes:
+    """The file's format, written from its description."""
+    result = b""
+    for piece in pieces:
+        size = len(piece)
+        result += (bytes([size]) if size < 128 else bytes([size % 128 + 128, size // 128])) + piece
+    return result
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Tokenizer:
+    path = tmp_path / "tokenizer.bin"
+    path.write_bytes(packed(PIECES))
+    return Tokenizer.read(path)
+
+
+def test_every_piece_is_read(tokenizer: Tokenizer) -> None:
+    assert len(tokenizer) == len(PIECES)
+    assert tokenizer.decode([9]) == "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        ([], ""),
+        ([3, 4], "Hi you"),
+        ([1, 3, 4, 2], "Hi you"),  # <s> and </s> say nothing
+        ([3, 6, 4], "Hi you"),  # nor does a reserved token
+        ([3, 5], "Hi<"),
+        ([3, 7, 8], "Hié"),  # a character in two byte tokens
+        ([3, 7], "Hi\ufffd"),  # half a character
+    ],
+)
+def test_ids_become_text(tokenizer: Tokenizer, ids: list[int], text: str) -> None:
+    assert tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize("cut", [1, 300, 301])
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "tokenizer.bin"
+    path.write_bytes(packed(PIECES)[:-cut])
+    with pytest.raises(ModelError, match="cut short"):
+        Tokenizer.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"tokenizer\.bin cannot be read"):
+        Tokenizer.read(tmp_path / "tokenizer.bin")
+
+
+@pytest.mark.slow
+def test_the_real_vocabulary() -> None:
+    path = Path(__file__).parents[2] / "models" / "cache" / "moonshine-tiny-en" / "tokenizer.bin"
+    tokenizer = Tokenizer.read(path)
+    assert len(tokenizer) == 32768
+    assert tokenizer.decode([3 + byte for byte in "café".encode()]) == "café"
+    assert tokenizer.decode(range(32_000, 32_768)) == ""
