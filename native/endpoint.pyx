@@ -195,7 +195,7 @@ cdef class Endpointer:
         self._voiced = voiced
         if probability < self._release:
             self._murmur = -1
-            if not self._open and level_db > DIGITAL_SILENCE_DB:
+            if level_db > DIGITAL_SILENCE_DB and (not self._open or self.silence_run >= GAP_FRAMES):
                 self._follow_floor(level_db)
         elif self._murmur < 0:
             self._murmur = now

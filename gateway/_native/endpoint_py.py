@@ -201,7 +201,7 @@ class Endpointer:
         self._voiced = voiced
         if probability < self._release:
             self._murmur = -1
-            if not self._open and level_db > _DIGITAL_SILENCE_DB:
+            if level_db > _DIGITAL_SILENCE_DB and (not self._open or self.silence_run >= _GAP_FRAMES):
                 self._follow_floor(level_db)
         elif self._murmur < 0:
             self._murmur = now
