@@ -22,9 +22,7 @@ MASK = "***"
 
 # A key is masked if one of its words is among the first, or its last word among the second: `api_secret` and
 # `secret_value` are, `stream_token` is, `stream_token_ttl` is not.
-_ANY_WORD = frozenset(
-    {"secret", "secrets", "password", "authorization", "credential", "credentials", "unredacted"}
-)
+_ANY_WORD = frozenset({"secret", "secrets", "password", "authorization", "credential", "credentials", "unredacted"})
 _LAST_WORD = frozenset(
     {
         "audio",
@@ -128,9 +126,7 @@ def _shared() -> list[Any]:
 def _formatter(console: bool, *, colors: bool) -> logging.Formatter:
     renderer: Any
     if console:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback
-        )
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     else:
         renderer = structlog.processors.JSONRenderer(default=repr)
     return structlog.stdlib.ProcessorFormatter(

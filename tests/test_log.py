@@ -138,9 +138,7 @@ def test_masked_keys(key: str) -> None:
     assert nested["details"] == [{key: MASK}]
 
 
-@pytest.mark.parametrize(
-    "key", ["guid", "stream_token_ttl", "context", "status", "textual", "token_count", "event"]
-)
+@pytest.mark.parametrize("key", ["guid", "stream_token_ttl", "context", "status", "textual", "token_count", "event"])
 def test_other_keys_stay(key: str) -> None:
     assert mask_processor(None, "info", {key: "shown"})[key] == "shown"
 

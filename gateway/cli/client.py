@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import orjson
@@ -93,6 +93,16 @@ class GatewayClient:
             raise
         items = answer.get("items")
         return items if isinstance(items, list) else []
+
+    async def calls(self, limit: int) -> list[Json]:
+        """The account's calls: live ones, then stored ones."""
+        answer = await self._ask("the list of calls", "GET", f"/gateway/v1/calls?limit={limit}")
+        items = answer.get("items")
+        return items if isinstance(items, list) else []
+
+    async def call(self, guid: str) -> Json:
+        """One call, live and stored, with its failed deliveries."""
+        return await self._ask("the call", "GET", f"/gateway/v1/calls/{quote(guid, safe='')}")
 
     async def metrics(self) -> dict[str, float]:
         """Counters and gauges of ``/metrics``, by name with labels."""

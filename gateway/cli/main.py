@@ -11,7 +11,7 @@ import sys
 import typer
 
 from gateway._version import __version__
-from gateway.cli import models, simulate
+from gateway.cli import calls, models, serve, simulate, webhook
 from gateway.cli.console import err
 from gateway.errors import CallerError, GatewayError, UsageError
 
@@ -41,7 +41,10 @@ def _root(
 
 # One line a command; each module brings its own app or function.
 # app.add_typer(keys.app, name="keys")
+app.command("serve")(serve.serve)
+app.add_typer(calls.app, name="calls")
 app.add_typer(models.app, name="models")
+app.add_typer(webhook.app, name="webhook")
 app.command()(simulate.simulate)
 
 
@@ -50,13 +53,13 @@ def main() -> None:
     try:
         app()
     except UsageError as error:
-        err.print(f"[red]error:[/] {error}", markup=True)
+        err.print("[red]error:[/]", error, soft_wrap=True)
         sys.exit(error.exit_code)
     except CallerError as error:
-        err.print("[red]error:[/]", error)
+        err.print("[red]error:[/]", error, soft_wrap=True)
         sys.exit(2)
     except GatewayError as error:
-        err.print("[red]error:[/]", error)
+        err.print("[red]error:[/]", error, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

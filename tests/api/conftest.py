@@ -45,6 +45,7 @@ class Desk:
         self.requests: list[StartRequest] = []
         self.failure: Exception | None = None
         self.refusal: Status = Status.OK
+        self.stop_status: Status = Status.OK
 
     def connect(self, account_id: str, guid: str) -> None:
         self.states[account_id, guid] = CallState.GATED
@@ -60,6 +61,9 @@ class Desk:
 
     async def stop(self, account_id: str, guid: str) -> Outcome:
         self._need(account_id, guid, CallState.PAUSED)
+        if self.stop_status is not Status.OK:
+            both = {role: Participant(f"sid-{role}", self.stop_status) for role in Role}
+            return Outcome(False, both, "nothing was stopped")
         self.states[account_id, guid] = CallState.PAUSED
         summary = Summary(1334720, 83420, 84, 2)
         return Outcome(True, {role: Participant(f"sid-{role}", Status.OK, summary) for role in Role})
