@@ -47,6 +47,12 @@ _STRIDE = 384
 # and 69 with 0.1, 0.2, 0.3 and 0.5 s. It also makes any segment long enough for the encoder (895 samples).
 _TAIL = _RATE * 3 // 10
 
+# A line this quiet (peak below −30 dBFS) is lifted to a peak of −12 dBFS, by 24 dB at the most; the rest is left as it
+# came. Measured on the same words at −30 dB: 26 errors become 18; lifting every line to one level helps none of them.
+_QUIET_PEAK = 0.03
+_LIFTED_PEAK = 0.25
+_MAX_LIFT = 16.0
+
 # A model of this family is trained to stop by 6.5 tokens a second (Moonshine's own decoding limit); the margin is
 # for short segments, in which one word is many tokens.
 _TOKENS_PER_SECOND = 6.5
@@ -244,8 +250,14 @@ class _Batch:
 
 
 def prepare(pcm: Pcm) -> Audio:
-    """Telephone PCM, shape ``(samples,)``, as what the model hears: 16 kHz, −1…1, with silence at its end."""
+    """Telephone PCM, shape ``(samples,)``, as what the model hears: 16 kHz, −1…1, silence at its end.
+
+    A very quiet line is lifted.
+    """
     audio = soxr.resample(pcm.astype(np.float32) / 32768.0, _TELEPHONE_RATE, _RATE, quality="HQ")
+    peak = float(np.abs(audio).max(initial=0.0))
+    if 0.0 < peak < _QUIET_PEAK:
+        audio = audio * np.float32(min(_LIFTED_PEAK / peak, _MAX_LIFT))
     return np.concatenate([audio, np.zeros(_TAIL, np.float32)])
 
 
