@@ -30,7 +30,8 @@ cflags = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initi
 cflags += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g1"]
 ldflags: list[str] = []
 if SANITIZE:
-    cflags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"]
+    # Python's own flags have -fwrapv, under which a signed overflow would not be reported.
+    cflags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all", "-fno-wrapv"]
     ldflags += [f"-fsanitize={SANITIZE}"]
 macros: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 if DEBUG:
