@@ -11,14 +11,22 @@ from http import HTTPStatus
 
 import orjson
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
 from gateway.api.schemas import ErrorDetail, ErrorEnvelope
 from gateway.errors import GatewayError, RequestError, StoreError
 from gateway.ids import new_request_id
 
-__all__ = ["MG_PREFIX", "REQUEST_ID_HEADER", "Handler", "answer", "envelope_middleware", "error_response"]
+__all__ = [
+    "MG_PREFIX",
+    "REQUEST_ID_HEADER",
+    "Handler",
+    "answer",
+    "envelope_middleware",
+    "error_response",
+    "expect_handler",
+]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -71,6 +79,17 @@ def error_response(
     return response
 
 
+async def expect_handler(request: web.Request) -> web.Response | None:
+    """What aiohttp asks before it calls a handler, where there is an ``Expect`` header (RFC 9110 §10.1.1)."""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return error_response(417, "417-01", "Expectation failed: only 100-continue is understood")
+    if request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What was written is no part of the answer.
+        request.writer.output_size = 0
+    return None
+
+
 @web.middleware
 async def envelope_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what a handler raises into an answer, and name the request in every answer."""
@@ -92,6 +111,8 @@ async def envelope_middleware(request: web.Request, handler: Handler) -> web.Str
         response = error_response(500, code, _MESSAGES[500], request_id=request_id)
     if not response.prepared:
         response.headers.setdefault(REQUEST_ID_HEADER, request_id)
+        # aiohttp's own would name its version and Python's.
+        response.headers.setdefault("Server", "gateway")
     return response
 
 

@@ -12,7 +12,7 @@ from gateway.api.access import access_middleware
 from gateway.api.auth import AUTHENTICATOR, Authenticator, Protected
 from gateway.api.context import CONTEXT, ApiContext
 from gateway.api.endpoints import Endpoint, Parameter
-from gateway.api.envelope import envelope_middleware
+from gateway.api.envelope import envelope_middleware, expect_handler
 
 __all__ = ["ENDPOINTS", "install", "routes"]
 
@@ -167,8 +167,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (*_MEDIA_GATEWAY, *_CALLS, *_SERVICE)
 def routes() -> list[web.RouteDef]:
     """The routes, each with and without a trailing slash; GET answers HEAD too."""
     return [
-        web.get(path, endpoint.route_handler) if endpoint.method == "GET" else web.post(path, endpoint.route_handler)
+        make(path, endpoint.route_handler, expect_handler=expect_handler)
         for endpoint in ENDPOINTS
+        for make in (web.get if endpoint.method == "GET" else web.post,)
         for path in (endpoint.path, endpoint.path + "/")
     ]
 

@@ -144,6 +144,20 @@ async def test_a_body_that_never_comes(client: Client, monkeypatch: pytest.Monke
     await error_of(await client.post(START, data=chunks()), 408, "408-01")
 
 
+async def test_a_client_that_asks_before_it_sends(client: Client) -> None:
+    response = await client.post(START, data=b"{", expect100=True)
+    await error_of(response, 400, "400-01")
+
+
+async def test_expectations_nobody_knows(client: Client) -> None:
+    response = await client.get("/healthz", headers={"Expect": "a miracle"})
+    await error_of(response, 417, "417-01")
+
+
+async def test_the_answer_does_not_name_versions(client: Client) -> None:
+    assert (await client.get("/healthz")).headers["Server"] == "gateway"
+
+
 # --- what handlers raise
 
 
