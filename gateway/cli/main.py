@@ -11,7 +11,7 @@ import sys
 import typer
 
 from gateway._version import __version__
-from gateway.cli import calls, models, serve, simulate, webhook
+from gateway.cli import calls, keys, loadtest, models, serve, simulate, webhook
 from gateway.cli.console import err
 from gateway.errors import CallerError, GatewayError, UsageError
 
@@ -40,12 +40,13 @@ def _root(
 
 
 # One line a command; each module brings its own app or function.
-# app.add_typer(keys.app, name="keys")
+app.add_typer(keys.app, name="keys")
 app.command("serve")(serve.serve)
 app.add_typer(calls.app, name="calls")
 app.add_typer(models.app, name="models")
 app.add_typer(webhook.app, name="webhook")
 app.command()(simulate.simulate)
+app.command()(loadtest.loadtest)
 
 
 def main() -> None:

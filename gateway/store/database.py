@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, inspect, make_url, text
+import sqlalchemy
+from sqlalchemy import URL, Connection, Engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -25,38 +26,42 @@ BUSY_TIMEOUT_MS = 5000
 # Execution option of a transaction that writes: SQLite then locks at BEGIN, where it can wait.
 WRITE = {"gateway_write": True}
 
-_POOL = 5
+# Parameters hold transcript text and the hashes of secrets: they stay out of error messages.
+_OPTIONS: dict[str, Any] = {"hide_parameters": True}
+_POOL = {"pool_size": 5, "max_overflow": 5}
 # Any constant that nobody else uses on the same PostgreSQL server.
 _ADVISORY_LOCK = 0x67_61_74_65_77_61_79
 
 
-def create_engine(database_url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, pooled: bool = True) -> AsyncEngine:
+def create_engine(database_url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEngine:
     """An engine for ``sqlite:///PATH`` or ``postgresql://…``.
 
     Raises:
         StoreError: the URL is not one of a database we know.
     """
+    url = _known(database_url)
+    if url.get_backend_name() == "postgresql":
+        return create_async_engine(url.set(drivername="postgresql+asyncpg"), **_OPTIONS, **_POOL)
+    engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **_OPTIONS, **_POOL)
+    _tune_sqlite(engine.sync_engine, busy_timeout_ms)
+    return engine
+
+
+def _known(database_url: str) -> URL:
     try:
         url = make_url(database_url)
     except ArgumentError as error:
         msg = "GATEWAY_DATABASE_URL: is not a database URL; use sqlite:///PATH or postgresql://USER@HOST/NAME"
         raise StoreError(msg) from error
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-    driver = drivers.get(url.get_backend_name())
-    if driver is None or (driver.startswith("sqlite") and url.database in (None, "", ":memory:")):
+    in_memory = url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+    if url.get_backend_name() not in ("sqlite", "postgresql") or in_memory:
         msg = "GATEWAY_DATABASE_URL: must be sqlite:///PATH (a file) or postgresql://USER@HOST/NAME"
         raise StoreError(msg)
-    # Parameters hold transcript text and secrets' hashes: they stay out of error messages.
-    options: dict[str, Any] = {"hide_parameters": True}
-    options |= {"pool_size": _POOL, "max_overflow": _POOL} if pooled else {"poolclass": NullPool}
-    engine = create_async_engine(url.set(drivername=driver), **options)
-    if url.get_backend_name() == "sqlite":
-        _tune_sqlite(engine, busy_timeout_ms)
-    return engine
+    return url
 
 
-def _tune_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
+def _tune_sqlite(engine: Engine, busy_timeout_ms: int) -> None:
+    @event.listens_for(engine, "connect")
     def _connect(dbapi_connection: Any, _record: Any) -> None:
         # The driver would open transactions by itself, and late; ours begin where we say.
         dbapi_connection.isolation_level = None
@@ -66,10 +71,13 @@ def _tune_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.execute("PRAGMA foreign_keys = ON")
-        finally:
-            cursor.close()
+        except BaseException:
+            # Nobody else would: the pool does not know this connection yet.
+            dbapi_connection.close()
+            raise
+        cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         write = connection.get_execution_options().get("gateway_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -91,12 +99,13 @@ async def migrate(database_url: str) -> None:
 
 
 def _migrate(database_url: str) -> None:
-    url = make_url(database_url)
+    url = _known(database_url)
     shown = url.render_as_string(hide_password=True)
-    file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
     try:
-        with _locked(file) if file else nullcontext():
-            asyncio.run(_upgrade(database_url))
+        if url.get_backend_name() == "postgresql":
+            asyncio.run(_upgrade_postgresql(url))
+        else:
+            _upgrade_sqlite(url)
     except OSError as error:
         raise StoreError(_unusable(shown, error.strerror or explain(error))) from error
     except SQLAlchemyError as error:
@@ -109,25 +118,32 @@ def _unusable(shown: str, reason: str) -> str:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold ``FILE.lock``: SQLite's own lock would let two first starts both find no tables."""
+    """Hold ``FILE.lock``: SQLite does not wait when two first starts both turn a new file to WAL."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.with_name(file.name + ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-async def _upgrade(database_url: str) -> None:
-    engine = create_engine(database_url, pooled=False)
+def _upgrade_sqlite(url: URL) -> None:
+    # The driver of the standard library: this thread has no loop, and should not need one.
+    engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), poolclass=NullPool, **_OPTIONS)
+    _tune_sqlite(engine, BUSY_TIMEOUT_MS)
+    with _locked(Path(str(url.database))), engine.execution_options(**WRITE).begin() as connection:
+        _upgrade(connection)
+
+
+async def _upgrade_postgresql(url: URL) -> None:
+    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), poolclass=NullPool, **_OPTIONS)
     try:
-        async with engine.execution_options(**WRITE).begin() as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-            await connection.run_sync(_upgrade_sync)
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
 
 
-def _upgrade_sync(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> None:
     if _revision(connection) == HEAD:
         return
     # Alembic takes a while to import and most starts need none of it.

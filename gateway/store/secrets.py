@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 
+from gateway.config import Settings
 from gateway.errors import ConfigError
 
-__all__ = ["MIN_SETTING_CHARS", "derive", "load_or_create", "resolve"]
+__all__ = ["MIN_SETTING_CHARS", "derive", "load_or_create", "resolve", "store_key"]
 
 MIN_SETTING_CHARS = 16
 
@@ -66,6 +67,15 @@ def _create(path: Path, value: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def store_key(settings: Settings) -> bytes:
+    """The key of unredacted text: ``GATEWAY_STORE_KEY``, else ``store-key`` in the data directory.
+
+    Raises:
+        ConfigError: the setting is too short, or the file is unusable.
+    """
+    return resolve(settings.store_key, "GATEWAY_STORE_KEY", settings.data_dir / "store-key")
 
 
 def resolve(setting: SecretStr | None, variable: str, path: Path) -> bytes:

@@ -128,6 +128,12 @@ class Store:
         async with self._read() as connection:
             return [rows.key_of(row) for row in (await connection.execute(query)).mappings()]
 
+    async def account_names(self) -> dict[str, str]:
+        """The accounts' names by their ids."""
+        async with self._read() as connection:
+            found = (await connection.execute(select(accounts.c.account_id, accounts.c.name))).all()
+        return {str(account_id): str(name) for account_id, name in found}
+
     async def revoke_key(self, api_id: str) -> bool:
         """Revoke a key for good; False if there is no such key, or it is revoked already."""
         change = update(api_keys).where(api_keys.c.api_id == api_id, api_keys.c.revoked_at.is_(None))
