@@ -9,14 +9,17 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
+from collections import deque
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 
 from gateway.config import LogSettings
+from gateway.metrics import LOG_DROPPED
 
-__all__ = ["MASK", "configure", "mask_path", "mask_processor"]
+__all__ = ["MASK", "LogWriter", "configure", "mask_path", "mask_processor"]
 
 MASK = "***"
 
@@ -84,6 +87,73 @@ def _masked(value: Any, depth: int = 0) -> Any:
     return value
 
 
+class LogWriter(logging.Handler):
+    """Writes lines from a thread of its own: a full pipe or a slow terminal must not stop the event loop.
+
+    Lines are formatted where they are logged and wait in a bounded queue; what does not fit is dropped and counted
+    (``gateway_log_dropped_total``). :meth:`flush` waits for what is queued, ``FLUSH_SECONDS`` at most; the
+    interpreter calls it at exit.
+    """
+
+    MAX_LINES = 10_000
+    FLUSH_SECONDS = 2.0
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: deque[str] = deque()
+        self._changed = threading.Condition()
+        self._writing = self._closed = False
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue one line."""
+        try:
+            line = self.format(record) + "\n"
+        except Exception:
+            # logging's way: tell on stderr, and never fail the caller.
+            self.handleError(record)
+            return
+        with self._changed:
+            if self._closed or len(self._lines) >= self.MAX_LINES:
+                LOG_DROPPED.inc()
+                return
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._lines or self._closed)
+                if not self._lines:
+                    return
+                batch = "".join(self._lines)
+                self._lines.clear()
+                self._writing = True
+            try:
+                self._stream.write(batch)
+                self._stream.flush()
+            except (OSError, ValueError):
+                # The reader is gone, or the stream is closed: there is nowhere left to say so but the metric.
+                LOG_DROPPED.inc(batch.count("\n"))
+
+    def flush(self) -> None:
+        """Wait until what is queued is written."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._lines or self._writing), self.FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """Write what is queued, and end the thread."""
+        self.flush()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        super().close()
+
+
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Set up structlog and the root logger; calling it again replaces what was set up.
 
@@ -99,9 +169,11 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = LogWriter(stream)
     handler.setFormatter(_formatter(console, colors=console and stream.isatty()))
     root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old, LogWriter)]:
+        old.close()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[settings.level])
     for name in ("asyncio", "aiosqlite", "alembic"):
@@ -109,6 +181,11 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[settings.level]))
     # gateway.api writes its own access log, with masked paths.
     logging.getLogger("aiohttp.access").disabled = True
+
+
+def _head_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    head = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**head, **event}
 
 
 def _shared() -> list[Any]:
@@ -134,6 +211,7 @@ def _formatter(console: bool, *, colors: bool) -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             mask_processor,
+            *([] if console else [_head_first]),
             renderer,
         ],
     )

@@ -65,3 +65,6 @@ STORE_SECONDS = Histogram("gateway_store_commit_seconds", "Time of one commit", 
 STORE_QUEUE = Gauge("gateway_store_queue", "Rows waiting to be committed", registry=REGISTRY)
 STORE_FAILED = Counter("gateway_store_failed_total", "Commits that failed", registry=REGISTRY)
 STORE_DROPPED = Counter("gateway_store_dropped_total", "Rows lost to a full queue", registry=REGISTRY)
+
+# Logs
+LOG_DROPPED = Counter("gateway_log_dropped_total", "Log lines lost: nobody reads them fast enough", registry=REGISTRY)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +16,8 @@ import pytest
 import structlog
 
 from gateway.config import LogSettings
-from gateway.log import MASK, configure, mask_path, mask_processor
+from gateway.log import MASK, LogWriter, configure, mask_path, mask_processor
+from gateway.metrics import LOG_DROPPED
 from gateway.server.tokens import StreamTokens
 
 
@@ -23,6 +28,9 @@ def _restore_logging() -> Iterator[None]:
     access = logging.getLogger("aiohttp.access")
     quiet = {name: logging.getLogger(name).level for name in ("asyncio", "aiosqlite", "alembic")}
     yield
+    for handler in root.handlers:
+        if isinstance(handler, LogWriter):
+            handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     access.disabled = False
@@ -31,8 +39,14 @@ def _restore_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+def written(stream: io.StringIO) -> str:
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return stream.getvalue()
+
+
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in stream.getvalue().splitlines()]
+    return [orjson.loads(line) for line in written(stream).splitlines()]
 
 
 def settings(**values: Any) -> LogSettings:
@@ -44,6 +58,7 @@ def test_json_where_there_is_no_terminal() -> None:
     configure(settings(), stream)
     structlog.get_logger("gateway.x").info("call started", guid="CA1")
     (line,) = lines(stream)
+    assert list(line)[:3] == ["timestamp", "level", "event"]
     assert line["event"] == "call started"
     assert line["guid"] == "CA1"
     assert line["level"] == "info"
@@ -59,9 +74,9 @@ def test_lines_on_a_terminal() -> None:
     stream = Terminal()
     configure(settings(), stream)
     structlog.get_logger().info("call started", guid="CA1")
-    assert "call started" in stream.getvalue()
-    assert "\x1b[" in stream.getvalue()
-    assert not stream.getvalue().startswith("{")
+    assert "call started" in written(stream)
+    assert "\x1b[" in written(stream)
+    assert not written(stream).startswith("{")
 
 
 def test_level() -> None:
@@ -105,7 +120,7 @@ def test_tracebacks_hold_no_locals_and_no_tokens(form: str) -> None:
         fails()
     except ValueError:
         structlog.get_logger().exception("it broke")
-    text = stream.getvalue()
+    text = written(stream)
     assert "ValueError" in text
     assert "4111" not in text
     assert token not in text
@@ -175,3 +190,69 @@ def test_tokens_in_any_string_are_masked() -> None:
 )
 def test_mask_path(path: str, shown: str) -> None:
     assert mask_path(path) == shown
+
+
+# --- the writer
+
+
+class Stuck(io.StringIO):
+    """A stream that nobody reads, until somebody does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.release = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.entered.set()
+        self.release.wait()
+        return super().write(text)
+
+
+def dropped() -> float:
+    return float(LOG_DROPPED._value.get())
+
+
+def test_a_stuck_stream_holds_nobody_up_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LogWriter, "MAX_LINES", 3)
+    stream = Stuck()
+    configure(settings(), stream)
+    log = structlog.get_logger()
+    log.info("first")
+    stream.entered.wait()
+    before = dropped()
+    for number in range(5):
+        log.info(str(number))
+    assert dropped() == before + 2
+    stream.release.set()
+    assert [line["event"] for line in lines(stream)] == ["first", "0", "1", "2"]
+
+
+def test_a_flush_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LogWriter, "FLUSH_SECONDS", 0.01)
+    stream = Stuck()
+    configure(settings(), stream)
+    structlog.get_logger().info("never read")
+    stream.entered.wait()
+    assert written(stream) == ""
+    stream.release.set()
+
+
+def test_a_closed_stream_is_counted_and_no_error() -> None:
+    stream = io.StringIO()
+    configure(settings(), stream)
+    stream.close()
+    before = dropped()
+    structlog.get_logger().info("to nobody")
+    logging.getLogger().handlers[0].flush()
+    assert dropped() == before + 1
+
+
+def test_what_is_logged_last_is_written_before_the_end() -> None:
+    code = (
+        "import structlog; from gateway.config import LogSettings; from gateway.log import configure\n"
+        "configure(LogSettings()); structlog.get_logger().error('last words')"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    assert orjson.loads(ended.stderr)["event"] == "last words"
