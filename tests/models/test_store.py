@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError, ModelError
-from models import store
+from models import manifest, store
 from models.manifest import Member, Model
 
 from .conftest import WEIGHTS, WHEEL
@@ -17,9 +17,7 @@ def left_behind(models_dir: Path) -> list[str]:
     """What there is beside whole models and the lock files, which stay."""
     if not models_dir.exists():
         return []
-    return [
-        path.name for path in models_dir.iterdir() if path.name.startswith(".") and path.suffix != ".lock"
-    ]
+    return [path.name for path in models_dir.iterdir() if path.name.startswith(".") and path.suffix != ".lock"]
 
 
 def test_a_model_is_fetched_once_and_never_again(tiny: Model, registry: Path, tmp_path: Path) -> None:
@@ -126,6 +124,20 @@ def test_locate_tells_how_to_fetch(tmp_path: Path) -> None:
         store.locate(tmp_path, "silero-vad")
     with pytest.raises(ConfigError, match="no model 'nope'"):
         store.locate(tmp_path, "nope")
+
+
+def test_locate_reads_what_it_finds(tmp_path: Path) -> None:
+    (member,) = manifest.model("silero-vad").member
+    (tmp_path / "silero-vad").mkdir()
+    (tmp_path / "silero-vad" / member.file).write_bytes(bytes(member.size))
+    with pytest.raises(ModelError, match=r"wrong checksum: .*; run `gateway models fetch silero-vad`"):
+        store.locate(tmp_path, "silero-vad")
+
+
+@pytest.mark.slow
+def test_locate_finds_the_real_models() -> None:
+    cache = Path(__file__).parents[2] / "models" / "cache"
+    assert [store.locate(cache, name).name for name in manifest.known()] == list(manifest.known())
 
 
 def test_a_member_of_another_size_is_not_present(tiny: Model, tmp_path: Path) -> None:
