@@ -15,6 +15,7 @@ import json
 import random
 import secrets
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -295,7 +296,7 @@ class TwilioEmitter:
         Raises:
             PeerError: the gateway closed a socket, or the connection broke.
         """
-        begin = asyncio.get_running_loop().time()
+        begin = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
                 for line in self._lines:
@@ -304,12 +305,11 @@ class TwilioEmitter:
             raise failed.exceptions[0] from None
 
     async def _play_line(self, line: _Line, begin: float) -> None:
-        clock = asyncio.get_running_loop().time
         for due_ms, text in script(self.recording, self.identity, line.tracks, self.manner, line.stream_sid):
             due = begin + due_ms / 1000
-            if (wait := due - clock()) > 0:
+            if (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
-            self._late_ms.append((clock() - due) * 1000)
+            self._late_ms.append((time.monotonic() - due) * 1000)
             await self._send(line, text)
             line.sequence += 1
             if line is self._lines[0] and self._on_progress is not None:

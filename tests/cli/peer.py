@@ -117,7 +117,7 @@ class _App:
         return web.json_response({"items": [{k: v for k, v in item.items() if k != "after"} for item in there]})
 
     async def metrics(self, request: web.Request) -> web.Response:
-        total = sum(len(socket.messages) for socket in self.peer.sockets) - self.peer.lose
+        total = max(0, sum(len(socket.messages) for socket in self.peer.sockets) - self.peer.lose)
         lines = f"# HELP gateway_wire_messages_total x\ngateway_wire_messages_total {float(total)}\n"
         return web.Response(text=lines)
 

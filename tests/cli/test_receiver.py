@@ -16,9 +16,12 @@ from tests.cli.peer import transcript
 async def test_transcripts_are_handed_on_with_their_time() -> None:
     taken: list[tuple[float, dict[str, Any]]] = []
     before = time.monotonic()
-    async with Receiver(0, lambda at, body: taken.append((at, body))) as receiver, aiohttp.ClientSession() as session:
-        async with session.post(receiver.url, json=transcript("Hello.")) as answer:
-            assert answer.status == 200
+    async with (
+        Receiver(0, lambda at, body: taken.append((at, body))) as receiver,
+        aiohttp.ClientSession() as session,
+        session.post(receiver.url, json=transcript("Hello.")) as answer,
+    ):
+        assert answer.status == 200
     ((at, body),) = taken
     assert before <= at <= time.monotonic()
     assert body == transcript("Hello.")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import uvloop
 from rich.text import Text
 from typer.testing import CliRunner
 
@@ -121,24 +117,6 @@ def test_track_maps() -> None:
     for bad in ("", "inbound", "inbound=boss", "left=agent", "inbound=agent,", "inbound=agent=customer"):
         with pytest.raises(UsageError, match="must be like"):
             track_map(bad)
-
-
-@pytest.fixture
-def peer_in_thread() -> Iterator[Peer]:
-    """A peer beside the test, for the command itself, which brings its own loop."""
-    peer, up, down = Peer(transcripts=[item("Hello.")]), threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with serving(peer):
-            up.set()
-            await asyncio.get_running_loop().run_in_executor(None, down.wait)
-
-    thread = threading.Thread(target=uvloop.run, args=(serve(),))
-    thread.start()
-    assert up.wait(10)
-    yield peer
-    down.set()
-    thread.join(10)
 
 
 @pytest.fixture

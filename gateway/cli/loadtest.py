@@ -1,0 +1,106 @@
+"""``gateway loadtest``: many paced calls into a gateway on this machine, and what became of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from benchmarks import labels
+from benchmarks.loadgen import Load, Plan, Progress
+from gateway.cli import client, recording
+from gateway.cli.console import err, out, print_json
+from gateway.errors import UsageError
+
+__all__ = ["loadtest"]
+
+
+def loadtest(
+    file: Annotated[Path, typer.Argument(metavar="FILE.wav", help="What every call says, over and over.")],
+    url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8080",
+    api_id: Annotated[str | None, typer.Option(envvar="GATEWAY_API_ID", show_envvar=True)] = None,
+    api_secret: Annotated[str | None, typer.Option(envvar="GATEWAY_API_SECRET", show_envvar=True)] = None,
+    calls: Annotated[int, typer.Option(help="Calls at once.")] = 10,
+    ramp: Annotated[float, typer.Option(metavar="SECONDS", help="Time over which the calls begin.")] = 5.0,
+    duration: Annotated[float, typer.Option(metavar="SECONDS", help="How long each call lasts.")] = 60.0,
+    webhook_port: Annotated[
+        int, typer.Option(metavar="PORT", help="Where transcripts are received: the gateway must post there.")
+    ] = 9009,
+    labels_file: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE.json", help="Where speech ends; found by energy if not given."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of places and jitter.")] = 1,
+    transcripts: Annotated[bool, typer.Option(help="Whether any are awaited; not with model none.")] = True,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the gateway's certificate.")] = False,
+    ca: Annotated[Path | None, typer.Option(help="PEM file with the CA of the gateway's certificate.")] = None,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let the gateway be another machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
+) -> None:
+    """Put a gateway under paced calls and measure from outside: latency, loss, order, speakers.
+
+    The gateway must run with GATEWAY_WEBHOOK__URL=http://127.0.0.1:PORT/webhook. Exit code 1 if anything was lost,
+    dropped or wrong, or if this process itself could not keep time.
+    """
+    if not allow_remote and not client.is_loopback(url):
+        raise UsageError(f"--url {url}: not this machine; give --allow-remote if that gateway is yours to load")
+    key = client.credentials(url, api_id, api_secret)
+    call = recording.load(file)
+    context = client.tls_context(insecure=insecure, ca=ca)
+    ends = labels.load(labels_file) if labels_file is not None else labels.find(call)
+    plan = Plan(url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context)
+    report = _run(plan, err if as_json else out)
+    if as_json:
+        print_json(report)
+    else:
+        out.print(_table(report))
+    for reason in report["bad"]:
+        err.print("[red]not good:[/]", reason, soft_wrap=True)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+def _run(plan: Plan, console: Console) -> dict[str, Any]:
+    with Live(console=console, transient=True, refresh_per_second=2) as live:
+        load = Load(
+            plan,
+            on_ready=lambda url: console.print(f"receiving on {url} (the gateway's GATEWAY_WEBHOOK__URL)", style="dim"),
+            on_progress=lambda progress: live.update(_standing(progress)),
+        )
+        return uvloop.run(load.run())
+
+
+def _standing(now: Progress) -> Table:
+    table = Table("live", "done", "failed", "messages", "transcripts", "p50 ms", "p95 ms", "own lateness ms", box=None)
+    table.add_row(
+        str(now.live), str(now.done), str(now.failed), f"{now.sent:,}", str(now.transcripts), f"{now.p50_ms:.0f}",
+        f"{now.p95_ms:.0f}", f"{now.late_ms:.1f}",
+    )  # fmt: skip
+    return table
+
+
+def _table(report: dict[str, Any]) -> Table:
+    latency, calls, messages = report["latencyMs"], report["calls"], report["messages"]
+    offset = report["endOffsetMs"]
+    per_call, pacing = report["utterancesPerCall"], report["pacingMs"]
+    rows = {
+        "calls": f"{calls['done']} of {calls['asked']} done in {report['seconds']} s",
+        "errors": ", ".join(f"{count} × {kind}" for kind, count in calls["errors"].items()) or "none",
+        "messages": f"{messages['sent']:,} sent, {messages['lost']:,} lost",
+        "dropped": ", ".join(f"{name} {count:g}" for name, count in report["dropped"].items()) or "nothing",
+        "latency": f"p50 {latency['p50']:.0f}  p95 {latency['p95']:.0f}  p99 {latency['p99']:.0f}  "
+        f"most {latency['most']:.0f} ms  ({latency['count']} of {report['transcripts']} transcripts matched)",
+        "end offset": f"p50 {offset['p50']:.0f}  p95 {offset['p95']:.0f} ms from the label",
+        "utterances": f"p50 {per_call['p50']:g}  most {per_call['most']:g} a call",
+        "wrong": ", ".join(f"{count} × {kind}" for kind, count in report["problems"].items()) or "nothing",
+        "own pacing": f"p50 {pacing['p50']:.1f}  p99 {pacing['p99']:.1f} ms late",
+    }
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(f"[bold]{name}[/]", value)
+    return table

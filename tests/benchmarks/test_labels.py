@@ -1,0 +1,71 @@
+"""The written method finds where speech ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import labels
+from gateway.calls.model import Track
+from gateway.cli import recording
+from gateway.errors import UsageError
+from gateway.speech.engine import Pcm
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def line(milliseconds: int, *bursts: tuple[int, int], level: float = 0.1, noise: float = 0.0006) -> Pcm:
+    """A noisy line with tones from … to … ms."""
+    rng = np.random.default_rng(3)
+    pcm = rng.standard_normal(milliseconds * 8) * noise
+    for begin, end in bursts:
+        pcm[begin * 8 : end * 8] += level * np.sin(np.arange((end - begin) * 8))
+    return (pcm * 32767).astype(np.int16)
+
+
+def test_ends_of_bursts() -> None:
+    assert labels.speech_ends(line(3000, (500, 1000), (1500, 2500))) == (1000, 2500)
+
+
+def test_a_short_pause_is_no_end() -> None:
+    assert labels.speech_ends(line(3000, (500, 1000), (1180, 2000))) == (2000,)
+
+
+def test_a_click_is_no_speech() -> None:
+    assert labels.speech_ends(line(2000, (500, 530), (1000, 1500))) == (1500,)
+
+
+def test_speech_at_the_very_end_ends_with_the_recording() -> None:
+    assert labels.speech_ends(line(1000, (500, 1000))) == (1000,)
+
+
+@pytest.mark.parametrize("pcm", [np.zeros(0, np.int16), np.zeros(79, np.int16), np.zeros(16_000, np.int16), line(2000)])
+def test_no_speech_no_ends(pcm: Pcm) -> None:
+    assert labels.speech_ends(pcm) == ()
+
+
+def test_a_noisier_line_raises_what_counts_as_speech() -> None:
+    quiet_voice = line(3000, (500, 1000), level=0.02, noise=0.0001)
+    assert labels.speech_ends(quiet_voice) == (1000,)
+    assert labels.speech_ends(line(3000, (500, 1000), level=0.02, noise=0.02)) == ()
+
+
+def test_every_turn_of_the_sample_call_is_found() -> None:
+    found = labels.find(recording.load(SAMPLES / "support-call.wav"))
+    laid_down = labels.load(SAMPLES / "support-call.json")
+    for track, ends in laid_down.items():
+        assert all(min(abs(end - candidate) for candidate in found[track]) <= 10 for end in ends)
+
+
+def test_label_files(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"ends": {"inbound": [300, 100], "outbound": []}}')
+    assert labels.load(file) == {Track.INBOUND: (100, 300), Track.OUTBOUND: ()}
+    for bad in ("", "[]", "{}", '{"ends": {"left": [1]}}', '{"ends": [1]}', '{"turns": [{}]}'):
+        file.write_text(bad)
+        with pytest.raises(UsageError, match="must be JSON like"):
+            labels.load(file)
+    with pytest.raises(UsageError, match="No such file"):
+        labels.load(tmp_path / "none.json")

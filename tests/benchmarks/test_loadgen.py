@@ -1,0 +1,121 @@
+"""A load run counts what it sent, what came, and what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import loadgen
+from benchmarks.loadgen import Lateness, Load, Plan
+from gateway.calls.model import Track
+from gateway.cli.recording import Recording
+from gateway.errors import PeerError, UsageError
+from tests.cli.peer import Peer, serving, transcript
+
+ENDS = {Track.INBOUND: (200,), Track.OUTBOUND: (500,)}
+
+
+@pytest.fixture(autouse=True)
+def _settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loadgen, "SETTLE_SECONDS", 0.3)
+
+
+def plan(peer: Peer, **more: Any) -> Plan:
+    pcm = np.zeros(8000, np.int16)
+    call = Recording({Track.INBOUND: pcm, Track.OUTBOUND: pcm})
+    values = {"calls": 3, "ramp": 0.1, "duration": 1.0} | more
+    return Plan(peer.url, "id", "secret", call, ENDS, **values)
+
+
+async def run(peer: Peer, **more: Any) -> dict[str, Any]:
+    def ready(url: str) -> None:
+        peer.webhook = url
+
+    async with serving(peer):
+        return await Load(plan(peer, **more), on_ready=ready).run()
+
+
+async def test_a_run_without_faults() -> None:
+    # 30 media messages in: 15 frames of each track.
+    report = await run(Peer(posts=[(30, transcript("Hello.", start=0, end=200))]))
+    assert report["messages"] == {"sent": 3 * (100 + 3), "counted": 3 * (100 + 3), "lost": 0}
+    assert report["calls"] == {"asked": 3, "done": 3, "errors": {}}
+    assert report["transcripts"] == 3
+    assert report["utterancesPerCall"]["p50"] == 1
+    assert report["problems"] == {}
+    assert report["dropped"] == {}
+    # A busy machine may void the run; nothing else may be wrong with it.
+    assert [reason for reason in report["bad"] if not reason.startswith("void")] == []
+    assert report["ok"] is (report["bad"] == [])
+
+
+async def test_calls_differ_in_place_and_are_the_same_in_every_run_of_a_seed() -> None:
+    def places() -> list[int]:
+        load = Load(plan(Peer(url="http://127.0.0.1:1")))
+        return [loadgen._Call(load, number)._first_frame for number in range(20)]
+
+    assert places() == places()
+    assert len(set(places())) > 5
+
+
+async def test_a_message_that_the_gateway_did_not_count_is_lost() -> None:
+    report = await run(Peer(lose=2), calls=1, transcripts=False)
+    assert report["messages"]["lost"] == 2
+    assert not report["ok"]
+    assert "2 of 103 messages not counted by the gateway" in report["bad"]
+
+
+async def test_a_run_without_transcripts_is_bad_unless_none_are_awaited() -> None:
+    silent = "no transcript came: does the gateway post to this run's receiver?"
+    assert silent in (await run(Peer(), calls=1))["bad"]
+    assert silent not in (await run(Peer(), calls=1, transcripts=False))["bad"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "kind"),
+    [
+        (Peer(refuse_upgrade=503), "upgrade 503"),
+        (Peer(start_ok=False), "start 5002"),
+        (Peer(refuse_start=(400, "400-203", "no call")), "api 400-203"),
+        (Peer(close_after=10), "closed 1008"),
+    ],
+)
+async def test_failures_are_counted_by_kind(peer: Peer, kind: str) -> None:
+    report = await run(peer, calls=2)
+    assert report["calls"]["errors"] == {kind: 2}
+    assert not report["ok"]
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(PeerError, match="no gateway"):
+        await Load(plan(Peer(url="http://127.0.0.1:1"))).run()
+
+
+@pytest.mark.parametrize("wrong", [{"calls": 0}, {"calls": 5001}, {"ramp": -1}, {"duration": 0}, {"duration": 3601}])
+def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"--(calls|ramp)"):
+        plan(Peer(url="http://127.0.0.1:1"), **wrong)
+
+
+def test_lateness() -> None:
+    late = Lateness()
+    assert late.percentile(0.99) == 0.0
+    for milliseconds in range(100):
+        late.add(milliseconds / 1000 + 0.00005)
+    assert late.percentile(0.5) == pytest.approx(49.1)
+    assert late.percentile(0.99) == pytest.approx(98.1)
+    late.add(-1.0)
+    late.add(5.0)
+    assert late.percentile(1.0) == pytest.approx(1000.1)
+
+
+async def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[loadgen.Progress] = []
+    async with serving(Peer()) as peer:
+        await Load(plan(peer, calls=2, ramp=0.0, duration=1.5), on_progress=told.append).run()
+    assert told[0].live == 2
+    assert 0 < told[0].sent < 2 * 153
+    await asyncio.sleep(0)
