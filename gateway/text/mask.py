@@ -8,6 +8,7 @@ kept as they were; the separators *inside* a group of single digits ("four one o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,11 +52,12 @@ def mask_run(text: str, run: Sequence[Element]) -> Edit:
     """The edit that hides a run of numbers, whole."""
     separators = [_tidy(text[left.end : right.start]) for left, right in pairwise(run)]
     inner = [_in_group(left) and _in_group(right) for left, right in pairwise(run)]
-    # "four one one one, two two two two": the weakest separator joins a group, any stronger one parts groups.
-    joining = min((_strength(sep) for sep, droppable in zip(separators, inner, strict=True) if droppable), default=0)
+    # "four one one one, two two two two": the separator met most often joins a group, any stronger one parts groups.
+    strengths = Counter(_strength(sep) for sep, droppable in zip(separators, inner, strict=True) if droppable)
+    joining = max(strengths, key=lambda strength: (strengths[strength], -strength), default=0)
     parts = [MASK * run[0].count]
     for separator, droppable, element in zip(separators, inner, run[1:], strict=True):
-        parts.append("" if droppable and _strength(separator) == joining else separator)
+        parts.append("" if droppable and _strength(separator) <= joining else separator)
         parts.append(MASK * element.count)
     return Edit(run[0].start, run[-1].end, "".join(parts))
 

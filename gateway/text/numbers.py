@@ -66,6 +66,7 @@ class Form(Enum):
     WRITTEN = auto()  # in digits
     OH = auto()  # "oh": a digit only beside another number
     HOMOPHONE = auto()  # "for" between digits; made by gateway.text.runs
+    MISHEARD = auto()  # "ball" between digits; made by gateway.text.misheard
 
 
 @dataclass(frozen=True, slots=True)

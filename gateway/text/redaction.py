@@ -6,6 +6,7 @@ The rules of this first set:
   joining words ("and", "then", "dash", …); any other word ends it. Years, long prices and house numbers are such runs.
 - What stays: runs of one or two digits; ordinals; round quantities ("two hundred", "five thousand", "100%"); a time of
   day that stands alone ("3:30", "at three thirty"); a price in digits under a hundred ("$25.99").
+- Strange short words inside a string of digits are misheard digits and hidden with it.
 - A run that touches the end of an utterance goes on in the same speaker's next one.
 - After a request for a card, PIN, SSN or CVV, by either side, every number is hidden, single digits too, with no
   exception but "one" as a pronoun and a count of digits ("the last four digits"). This lasts until
@@ -76,7 +77,7 @@ def _redact(text: str, role: Role, state: _State) -> tuple[str, _State]:
     numbers = elements(text, tokens)
     spans = find_addresses(text, tokens, numbers)
     carry = state.carry.get(role, 0)
-    runs = find_runs(text, tokens, numbers, spans, lone_oh=sensitive or carry > 0)
+    runs = find_runs(text, tokens, numbers, spans, eager=sensitive or carry > 0)
     hidden = _choose(text, tokens, runs, carry, sensitive=sensitive, request=request)
     edits = [mask_run(text, run) for run in hidden]
     edits += _address_edits(text, spans, numbers)

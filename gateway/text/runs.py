@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.text.misheard import bridge
 from gateway.text.numbers import Element, Form, Token, vocabulary
 
 __all__ = ["JOINERS", "MIN_DIGITS", "Run", "find_runs", "only_joiners"]
@@ -37,7 +38,7 @@ class Run:
 
 
 def find_runs(
-    text: str, tokens: Sequence[Token], numbers: Sequence[Element], cuts: Sequence[tuple[int, int]], *, lone_oh: bool
+    text: str, tokens: Sequence[Token], numbers: Sequence[Element], cuts: Sequence[tuple[int, int]], *, eager: bool
 ) -> list[Run]:
     """The runs in ``numbers``, left to right.
 
@@ -46,18 +47,25 @@ def find_runs(
         tokens: its tokens.
         numbers: its numbers.
         cuts: spans that no run enters or crosses; numbers inside them are left out.
-        lone_oh: an utterance of nothing but "oh" is a zero.
+        eager: numbers are expected: an utterance of nothing but "oh" is a zero, and a strange word between digits
+            is likely one as well.
     """
+
+    def apart(left: Element, right: Element) -> bool:
+        return any(left.end <= start < right.start for start, _ in cuts) or _MASKED in text[left.end : right.start]
+
     groups: list[list[Element]] = []
     for number in numbers:
         if any(start < number.end and number.start < end for start, end in cuts):
             continue
-        links = _links(text, tokens, groups[-1][-1], number, cuts) if groups else None
+        links = None if not groups or apart(groups[-1][-1], number) else _links(tokens, groups[-1][-1], number)
         if links is None:
             groups.append([number])
         else:
             groups[-1] += [*links, number]
-    runs = (_run(tokens, piece, lone_oh) for group in groups for piece in _settle(text, group, lone_oh))
+    pieces = [piece for group in groups for piece in _settle(text, group, eager) if piece]
+    pieces = bridge(tokens, pieces, apart, joiners=JOINERS, eager=eager)
+    runs = (_run(tokens, piece, eager) for piece in pieces)
     return [run for run in runs if run is not None]
 
 
@@ -66,13 +74,9 @@ def only_joiners(tokens: Sequence[Token]) -> bool:
     return all(token.word in JOINERS for token in tokens)
 
 
-def _links(
-    text: str, tokens: Sequence[Token], left: Element, right: Element, cuts: Sequence[tuple[int, int]]
-) -> list[Element] | None:
+def _links(tokens: Sequence[Token], left: Element, right: Element) -> list[Element] | None:
     """What joins two numbers: mostly nothing, or the digit that a homophone stands for. None: they stand apart."""
     between = tokens[left.last + 1 : right.first]
-    if any(left.end <= start < right.start for start, _ in cuts) or _MASKED in text[left.end : right.start]:
-        return None
     if only_joiners(between):
         return [] if len(between) <= _MAX_JOINERS else None
     if len(between) == 1 and between[0].word in _HOMOPHONES and left.single and right.single:
@@ -80,7 +84,7 @@ def _links(
     return None
 
 
-def _settle(text: str, group: Sequence[Element], lone_oh: bool) -> list[list[Element]]:
+def _settle(text: str, group: Sequence[Element], eager: bool) -> list[list[Element]]:
     """Cut a group where its doubtful digits are words after all: homophones and an "oh," that opens it."""
     firm = sum(number.count for number in group if number.form is not Form.HOMOPHONE)
     pieces: list[list[Element]] = [[]]
@@ -89,7 +93,7 @@ def _settle(text: str, group: Sequence[Element], lone_oh: bool) -> list[list[Ele
             pieces.append([])
         else:
             pieces[-1].append(number)
-    return [_without_exclamation(text, piece) if not lone_oh else piece for piece in pieces]
+    return [_without_exclamation(text, piece) if not eager else piece for piece in pieces]
 
 
 def _without_exclamation(text: str, piece: list[Element]) -> list[Element]:
@@ -100,11 +104,9 @@ def _without_exclamation(text: str, piece: list[Element]) -> list[Element]:
     return piece[1:] if parted and not piece[1].single else piece
 
 
-def _run(tokens: Sequence[Token], piece: Sequence[Element], lone_oh: bool) -> Run | None:
-    if not piece:
-        return None
+def _run(tokens: Sequence[Token], piece: Sequence[Element], eager: bool) -> Run | None:
     at_start = only_joiners(tokens[: piece[0].first])
     at_end = only_joiners(tokens[piece[-1].last + 1 :])
-    if all(number.form is Form.OH for number in piece) and not (lone_oh and at_start and at_end):
+    if all(number.form is Form.OH for number in piece) and not (eager and at_start and at_end):
         return None
     return Run(tuple(piece), sum(number.count for number in piece), at_start, at_end)

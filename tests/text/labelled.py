@@ -23,6 +23,13 @@ SENTENCES: list[tuple[str, str]] = [
     ("FOUR ONE ONE ONE", "####"),
     ("four one sorry four two one", "## sorry ###"),
     ("seven four for nine", "####"),
+    ("eight six, seven, five, six", "#####"),
+    # Strings of digits of which the recognizer heard some as words
+    ("one six eight by eight seven eight", "#######"),
+    ("three nine, eight, seven, five, ball, two, eight", "########"),
+    ("two boxes, three bags, four cans and five cups", "="),
+    ("one two of three four", "="),
+    ("my pin is seven three ball two", "my pin is ####"),
     # Repeats
     ("double seven double eight", "####"),
     ("triple oh", "###"),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from gateway.text.numbers import Element, Form, elements, tokenize
 from gateway.text.redaction import MAX_UTTERANCES, QUIET_UTTERANCES, Redactor
 from tests.text.labelled import SENTENCES
 
+SAMPLE = Path(__file__).parents[2] / "samples" / "support-call.json"
 AGENT, CUSTOMER = Role.AGENT, Role.CUSTOMER
 
 SPELLINGS = {
@@ -56,6 +60,21 @@ def test_the_table_is_large_enough_and_holds_no_sentence_twice() -> None:
 def converse(*turns: tuple[Role, str]) -> list[str]:
     redactor = Redactor()
     return [redactor.redact(text, role) for role, text in turns]
+
+
+def test_every_secret_of_the_sample_call_is_hidden() -> None:
+    turns = json.loads(SAMPLE.read_text(encoding="utf-8"))["turns"]
+    shown = converse(*[(Role(turn["speaker"]), turn["text"]) for turn in turns])
+    secrets = [(turn, text) for turn, text in zip(turns, shown, strict=True) if turn.get("secret")]
+    assert {turn["secret"]["kind"] for turn, _ in secrets} == {"phone", "email", "card", "pin"}
+    for turn, text in secrets:
+        digits = sum(character.isdigit() for character in turn["secret"]["written"])
+        assert text.count("#") == digits or turn["secret"]["kind"] == "email"
+        assert not _numbers(text)
+        assert "martin" not in text
+    assert [text for turn, text in zip(turns, shown, strict=True) if not turn.get("secret")] == [
+        turn["text"] for turn in turns if not turn.get("secret")
+    ]
 
 
 class TestAcrossUtterances:
