@@ -181,11 +181,21 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[settings.level]))
     # gateway.api writes its own access log, with masked paths.
     logging.getLogger("aiohttp.access").disabled = True
+    logging.getLogger("aiohttp.server").addFilter(_tame_bad_requests)
 
 
 def _head_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     head = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
     return {**head, **event}
+
+
+def _tame_bad_requests(record: logging.LogRecord) -> bool:
+    # aiohttp quotes the line that it could not parse, and that may be the one with a secret in it.
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        record.msg, record.args, record.exc_info = "malformed request: %s", (type(error).__name__,), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return logging.getLogger().isEnabledFor(record.levelno)
 
 
 def _shared() -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import os
@@ -14,6 +15,8 @@ from typing import Any
 import orjson
 import pytest
 import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from gateway.config import LogSettings
 from gateway.log import MASK, LogWriter, configure, mask_path, mask_processor
@@ -96,6 +99,21 @@ def test_stdlib_loggers_go_the_same_way() -> None:
     (line,) = lines(stream)
     assert line["event"] == "odd request from 10.0.0.1"
     assert line["secret"] == MASK
+
+
+async def test_malformed_requests_are_not_quoted() -> None:
+    stream = io.StringIO()
+    configure(settings(), stream)
+    async with TestServer(web.Application()) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nasapp-api-secret: hunter2\x00\r\n\r\n")
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    (line,) = lines(stream)
+    assert line["event"].startswith("malformed request: ")
+    assert line["level"] == "info"
+    assert "hunter2" not in written(stream)
 
 
 def test_configured_twice_writes_once() -> None:
