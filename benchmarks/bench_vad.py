@@ -44,6 +44,8 @@ SPEECH = ROOT.parent / "shared" / "speech"
 MODEL = Path(os.environ.get("GATEWAY_MODELS_DIR", ROOT / "models" / "cache")) / "silero-vad" / "silero_vad.onnx"
 
 FRAME_MS = FRAME * 1000 // RATE
+HOLD_FRAMES = 32
+"""Quiet that the model still is asked about: a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +104,6 @@ def probabilities(model: Silero, tracks: list[Pcm], asked: list[NDArray[np.bool_
     for slot in slots:
         model.release(slot)
     return found
-
-
-def gate(levels: NDArray[np.float32], vad: VadSettings) -> NDArray[np.bool_]:
-    """Frames the model is asked about: loud enough, or next after one that is."""
-    loud = levels >= vad.gate_dbfs
-    asked = loud.copy()
-    asked[1:] |= loud[:-1]
-    return asked
 
 
 def utterances(
@@ -180,7 +174,9 @@ def segment(model: Silero, channels: list[Pcm], vad: VadSettings, settings: Endp
     """The utterances of each channel, on the way that the gateway goes."""
     tracks = [framed(channel) for channel in channels]
     levels = [level.frame_levels_db(track) for track in tracks]
-    found = probabilities(model, tracks, [gate(of_track, vad) for of_track in levels])
+    found = probabilities(
+        model, tracks, [level.LevelGate(vad.gate_dbfs, HOLD_FRAMES).admit(of_track) for of_track in levels]
+    )
     pairs = zip(found, levels, strict=True)
     return [list(utterances(of_track, of_level, vad, settings)) for of_track, of_level in pairs]
 
@@ -190,7 +186,9 @@ def measure_call(model: Silero, path: Path, vad: VadSettings, settings: Endpoint
     channels = read(path)
     found = [one for channel in segment(model, channels, vad, settings) for one in channel]
     lengths = np.array([one.seconds for one in found])
-    levels = np.concatenate([level.frame_levels_db(framed(channel)) for channel in channels])
+    levels = [level.frame_levels_db(framed(channel)) for channel in channels]
+    gated = sum(int((~level.LevelGate(vad.gate_dbfs, HOLD_FRAMES).admit(one)).sum()) for one in levels)
+    frames = sum(len(one) for one in levels)
     return {
         "utterances": len(found),
         "utterances_a_minute": len(found) / (len(channels[0]) / RATE / 60),
@@ -199,7 +197,7 @@ def measure_call(model: Silero, path: Path, vad: VadSettings, settings: Endpoint
         "median_seconds": float(np.median(lengths)),
         "longest_seconds": float(lengths.max()),
         "speech_seconds": float(lengths.sum()),
-        "gated_share": float((levels < vad.gate_dbfs).mean()),
+        "gated_share": gated / frames,
     }
 
 

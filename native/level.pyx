@@ -51,3 +51,35 @@ def frame_levels_db(const short[:, ::1] frames not None):
         for row in range(count):
             out[row] = <float>level_of(&frames[row, 0], samples)
     return levels
+
+
+cdef class LevelGate:
+    """Which frames the voice-activity model is asked about: all but those in a long quiet."""
+
+    cdef double _gate_db
+    cdef long long _hold
+    cdef long long _quiet
+
+    def __cinit__(self, double gate_db, long long hold_frames):
+        if hold_frames < 0:
+            raise ValueError("hold_frames must not be negative")
+        self._gate_db = gate_db
+        self._hold = hold_frames
+        self._quiet = 0
+
+    def admit(self, const float[::1] levels not None):
+        """Whether the model is asked about each of the next frames."""
+        admitted = np.empty(levels.shape[0], dtype=np.bool_)
+        cdef unsigned char[::1] out = admitted.view(np.uint8)
+        cdef Py_ssize_t index
+        for index in range(levels.shape[0]):
+            if levels[index] >= self._gate_db:
+                self._quiet = 0
+            elif self._quiet <= self._hold:
+                self._quiet += 1
+            out[index] = self._quiet <= self._hold
+        return admitted
+
+    def reset(self):
+        """Forget the quiet so far."""
+        self._quiet = 0

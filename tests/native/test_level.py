@@ -99,3 +99,36 @@ def test_none_is_refused(kernel: ModuleType) -> None:
         kernel.frame_levels_db(None)
     with pytest.raises(ValueError, match=r".+"):
         kernel.frame_levels_db(np.zeros(256, np.int16))
+
+
+LEVELS = st.lists(st.one_of(st.floats(-96, 0, width=32), st.sampled_from([-70.0, -20.0, math.nan])), max_size=60)
+
+
+@given(st.floats(-96, 0), st.integers(0, 8), LEVELS, st.lists(st.integers(0, 60), max_size=4))
+def test_twin_gates_agree_for_any_chunking(gate_db: float, hold: int, levels: list[float], cuts: list[int]) -> None:
+    values = np.array(levels, np.float32)
+    whole = level_py.LevelGate(gate_db, hold).admit(values)
+    pieces = np.split(values, sorted(min(cut, len(values)) for cut in cuts))
+    gate = level.LevelGate(gate_db, hold)
+    admitted = np.concatenate([gate.admit(piece) for piece in pieces])
+    assert admitted.dtype == whole.dtype == np.bool_
+    assert admitted.tolist() == whole.tolist()
+
+
+def test_the_gate_closes_after_the_hold(kernel: ModuleType) -> None:
+    gate = kernel.LevelGate(-60.0, 3)
+    levels = np.array([-20, -70, -70, -70, -70, -70, -60, -70], np.float32)
+    assert gate.admit(levels).tolist() == [True, True, True, True, False, False, True, True]
+    gate.admit(np.full(10, -70, np.float32))
+    gate.reset()
+    assert gate.admit(np.full(4, -70, np.float32)).tolist() == [True, True, True, False]
+
+
+def test_the_gate_refuses_what_it_cannot_read(kernel: ModuleType) -> None:
+    with pytest.raises(ValueError, match="hold_frames"):
+        kernel.LevelGate(-60.0, -1)
+    gate = kernel.LevelGate(-60.0, 1)
+    with pytest.raises(ValueError, match=r".+"):
+        gate.admit(np.zeros(4))
+    with pytest.raises(TypeError):
+        gate.admit(None)
