@@ -1,11 +1,11 @@
 """The state of one call, sans-I/O: streams and tracks, who speaks, what time it is, what was streamed.
 
-A call has an account and a guid (Twilio's call SID). Media streams come and go; the call's clock runs on::
+A call has an account and a guid (its SID at Twilio). Media streams come and go; the call's clock runs on::
 
     call time = stream time + anchor − zero
 
-``anchor`` maps a stream's own timestamps to the gateway's monotonic clock and belongs to the stream; ``zero`` belongs to
-the call and is the highest media time read on any track when its first start was accepted (none yet: its first media).
+``anchor`` maps a stream's own timestamps to the gateway's monotonic clock and belongs to the stream; ``zero`` belongs
+to the call and is the highest media time read on any track when its first start was accepted (none yet: its first media).
 """
 
 from __future__ import annotations

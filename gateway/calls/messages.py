@@ -42,7 +42,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The message that names the call. ``tracks`` is never empty; ``account_sid`` may be missing in minimal emitters."""
+    """The message that names the call. ``tracks`` is never empty; minimal emitters leave ``account_sid`` out."""
 
     stream_sid: str
     call_sid: str

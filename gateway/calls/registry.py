@@ -107,7 +107,7 @@ class Registry:
         call.attach(stream)
         self._sockets[stream] = socket
         self._count()
-        log.info("stream attached", call=call.guid, stream=stream.stream_sid, tracks=sorted(start.tracks))
+        log.info("stream attached", call=call.guid, stream=stream.stream_sid, tracks=",".join(sorted(start.tracks)))
         if call.state is CallState.TRANSCRIBING:
             self._open(call, stream)
         waiter = self._awaited.get((account_id, call.guid))

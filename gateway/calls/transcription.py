@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gateway import metrics
 from gateway.calls.call import Call, Stream
 from gateway.calls.model import Role, Track
 from gateway.clock import monotonic_ms
@@ -25,31 +25,37 @@ if TYPE_CHECKING:
 __all__ = ["Conversations", "Transcription"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A conversation that is live; its redactor remembers what was asked for in earlier turns."""
+
+    record: CallRecord
+    redactor: Redactor
+    delivery: CallDelivery
+
+
 class Conversations:
     """The record of each started call, and its way out.
 
-    A call that is started again after its hang-up is a new session of the same conversation: the store shows both as one.
+    A call that is started again after its hang-up is a new session of the same conversation; the store shows them as one.
     """
 
     def __init__(self, delivery: Delivery, writer: Writer, redactor: Callable[[], Redactor]) -> None:
         self._delivery = delivery
         self._writer = writer
         self._redactor = redactor
-        self._open: dict[str, tuple[CallDelivery, CallRecord]] = {}
+        self._open: dict[str, _Session] = {}
 
     def begin(self, call: Call) -> None:
         """A start was accepted: open the session, or go on with the one that was paused."""
         request = call.request
         if request is None:
             return
-        if call.recorded:
-            delivery, before = self._open[call.call_id]
-            started_at = before.started_at
-            delivery.redaction = request.redaction
-        else:
+        before = self._open.get(call.call_id) if call.recorded else None
+        if before is None:
             call.call_id = new_ulid()
             call.recorded = True
-            started_at = datetime.now(UTC)
+        redactor = before.redactor if before is not None else self._redactor()
         record = CallRecord(
             call_id=call.call_id,
             account_id=call.account_id,
@@ -57,40 +63,24 @@ class Conversations:
             language=request.language,
             customer_id=request.customer_id,
             agent_id=request.agent_id,
-            started_at=started_at,
+            started_at=before.record.started_at if before is not None else datetime.now(UTC),
         )
-        self._writer.submit(record)
-        if call.call_id not in self._open:
-            self._open[call.call_id] = (
-                self._delivery.open(record, request.redaction, self._redactor()),
-                record,
-            )
+        delivery = self._delivery.open(record, request.redaction, redactor)
+        self._open[call.call_id] = _Session(record, redactor, delivery)
 
     def of(self, call: Call) -> CallDelivery:
         """The way out of a started call."""
-        return self._open[call.call_id][0]
+        return self._open[call.call_id].delivery
 
     def complete(self, call: Call, reason: str) -> None:
         """The conversation has ended; what is still on its way is delivered all the same."""
-        _, record = self._open.pop(call.call_id)
+        record = self._open.pop(call.call_id).record
         call.recorded = False
-        self._writer.submit(
-            CallRecord(
-                call_id=record.call_id,
-                account_id=record.account_id,
-                guid=record.guid,
-                language=record.language,
-                customer_id=record.customer_id,
-                agent_id=record.agent_id,
-                started_at=record.started_at,
-                completed_at=datetime.now(UTC),
-                completed_reason=reason,
-            )
-        )
+        self._writer.submit(replace(record, completed_at=datetime.now(UTC), completed_reason=reason))
 
 
 class Transcription:
-    """One track from a start to the next stop; listens to the speech stage (:class:`~gateway.speech.stage.SpeechListener`)."""
+    """One track from a start to the next stop; a :class:`~gateway.speech.stage.SpeechListener`."""
 
     def __init__(self, call: Call, stream: Stream, track: Track, media: TrackMedia, delivery: CallDelivery) -> None:
         self.call = call
@@ -133,7 +123,6 @@ class Transcription:
             transcript = self._transcript(segment, hypothesis)
             self._tally.transcripts += 1
             self.call.transcripts += 1
-            metrics.TRANSCRIPTS.labels(self.role).inc()
         self._delivery.deliver(mark, transcript)
         self._unread -= 1
         if not self._unread:

@@ -24,7 +24,7 @@ from gateway.api.routes import install
 from gateway.calls.registry import Registry
 from gateway.calls.transcription import Conversations
 from gateway.config import Settings, WebhookAuth
-from gateway.delivery.delivery import Delivery
+from gateway.delivery.delivery import Delivery, record_outcomes
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError
 from gateway.server.connection import ConnectionServices, MediaConnection
@@ -46,12 +46,20 @@ log = structlog.get_logger(__name__)
 
 PURGE_S = 3600.0
 
+LAST_POSTS_S = 2.0
+"""How long posts that wait may take when the gateway ends; the rest become drop records."""
+
 
 class Gateway:
     """A gateway that runs; make one with :func:`running`."""
 
     def __init__(
-        self, settings: Settings, store: Store, writer: Writer, speech: SpeechStage | None, publisher: WebhookPublisher | None
+        self,
+        settings: Settings,
+        store: Store,
+        writer: Writer,
+        speech: SpeechStage | None,
+        publisher: WebhookPublisher | None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -156,7 +164,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         stack.push_async_callback(writer.close)
         publisher = _publisher(settings, writer)
         if publisher is not None:
-            stack.push_async_callback(publisher.close)
+            stack.push_async_callback(publisher.close, LAST_POSTS_S)
         speech = await open_speech(settings, stack)
         gateway = Gateway(settings, store, writer, speech, publisher)
         stack.callback(gateway.plane.close)
@@ -191,7 +199,7 @@ def _publisher(settings: Settings, writer: Writer) -> WebhookPublisher | None:
     plain = url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1")
     if plain and settings.webhook.auth is not WebhookAuth.NONE:
         log.warning("the webhook's credentials cross plain HTTP; use an https:// URL")
-    return WebhookPublisher(settings.webhook)
+    return WebhookPublisher(settings.webhook, on_outcome=record_outcomes(writer))
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

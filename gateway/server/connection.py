@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from websockets.frames import CloseCode, Frame, Opcode
@@ -93,11 +93,11 @@ class MediaConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport; the tick reads its descriptor from now on if it is a plain one."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
         self._services.plane.add(self)
         if self._direct:
-            transport.pause_reading()
+            self._transport.pause_reading()
             fd = transport.get_extra_info("socket").fileno()
             self._services.plane.register(fd, self._reader)
 

@@ -1,7 +1,7 @@
-"""The front door: one port for media, API and pages. aiohttp parses every request head; media upgrades leave it here.
+"""The front door: one port for media, API and pages. aiohttp parses every head; media upgrades leave it here.
 
-Handing a socket over is one synchronous step: the 101 is written, the transport gets the media socket as its protocol, and
-aiohttp's request handler is told that its connection is gone. That touches aiohttp's inside (``_message_tail``,
+Handing a socket over is one synchronous step: the 101 is written, the transport gets the media socket as its
+protocol, and aiohttp's request handler is told that its connection is gone. That touches aiohttp's inside (``_message_tail``,
 ``transport``), so aiohttp is pinned, and ``tests/server/test_front.py`` guards it on fresh and on reused connections.
 """
 
@@ -29,7 +29,7 @@ __all__ = ["BACKLOG", "HEAD_BYTES", "HEAD_S", "FrontServer", "MediaRoute", "list
 log = structlog.get_logger(__name__)
 
 BACKLOG = 4096
-"""uvloop accepts one connection a loop turn; with its default of 100 a storm of 2,000 connects takes 40 times as long."""
+"""uvloop accepts one connection a loop turn: with its default of 100, 2,000 connects take 40 times as long."""
 
 HEAD_BYTES = 16 * 1024
 HEAD_S = 10.0
@@ -145,12 +145,12 @@ class MediaRoute:
         handler = cast(RequestHandler, request.protocol)
         transport = handler.transport
         if transport is None:
-            return _HandedOver()
+            return _HandedOver(status=101)
         metrics.UPGRADES.labels("accepted").inc()
         direct = self._services.plane.direct and transport.get_extra_info("sslcontext") is None
         connection = MediaConnection(self._services, principal, direct=direct)
         _hand_over(handler, transport, answer, connection)
-        return _HandedOver()
+        return _HandedOver(status=101)
 
     def _admit_one_more(self) -> None:
         if self.draining:

@@ -48,8 +48,8 @@ class RefusedError(PeerError):
 class Doorkeeper:
     """Checks tokens and signatures.
 
-    ``key_active`` tells whether a key has not been revoked. ``public_url`` is the ``wss://`` base that Twilio connects to,
-    which is what it signs.
+    ``key_active`` tells whether a key has not been revoked. ``public_url`` is the ``wss://`` base that Twilio connects
+    to, which is what it signs.
     """
 
     tokens: StreamTokens
@@ -65,7 +65,7 @@ class Doorkeeper:
         """
         token = extract(path, query)
         principal = None if token is None else await self.principal(token)
-        self._check_signature(path, query, dict((name.lower(), value) for name, value in headers))
+        self._check_signature(path, query, {name.lower(): value for name, value in headers})
         return principal
 
     async def principal(self, token: str) -> Principal:

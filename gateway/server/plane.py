@@ -1,7 +1,7 @@
 """The tick: one native call reads every plain media socket, then each socket's events are handled.
 
-Without kernels (``GATEWAY_NO_EXTENSIONS=1``) and for sockets under in-process TLS there is no tick; bytes come through the
-transports and feed the same reader.
+Without kernels (``GATEWAY_NO_EXTENSIONS=1``) and for sockets under in-process TLS there is no tick; bytes come through
+the transports and feed the same reader.
 """
 
 from __future__ import annotations

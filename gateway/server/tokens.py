@@ -62,9 +62,7 @@ class StreamTokens:
 
     def __init__(self, secret: bytes, ttl: int, *, clock: Callable[[], float] = time.time) -> None:
         if len(secret) < _MIN_SECRET_BYTES:
-            msg = (
-                f"GATEWAY_STREAM_TOKEN_SECRET: must be {_MIN_SECRET_BYTES} bytes or more; unset, one is made"
-            )
+            msg = f"GATEWAY_STREAM_TOKEN_SECRET: must be {_MIN_SECRET_BYTES} bytes or more; unset, one is made"
             raise ConfigError(msg)
         self._secret = secret
         self._ttl = ttl

@@ -67,7 +67,9 @@ def test_minimal_emitter_sends_no_track_and_no_timestamp() -> None:
 
 
 def test_minimal_start_announces_both_tracks() -> None:
-    start = read({"event": "start", "streamSid": "MZ1", "callSid": "CA1", "start": {"streamSid": "MZ1", "callSid": "CA1"}})
+    start = read(
+        {"event": "start", "streamSid": "MZ1", "callSid": "CA1", "start": {"streamSid": "MZ1", "callSid": "CA1"}}
+    )
     assert start == messages.Start("MZ1", "CA1", None, frozenset(Track), {})
 
 
@@ -123,7 +125,9 @@ def test_any_bytes_give_an_event_or_a_documented_error(message: bytes) -> None:
         assert error.close_code in (1007, 1008)
 
 
-@given(st.binary(max_size=400), st.sampled_from(["inbound", "outbound"]), st.integers(0, 10**15 - 1), st.integers(0, 10**9))
+@given(
+    st.binary(max_size=400), st.sampled_from(["inbound", "outbound"]), st.integers(0, 10**15 - 1), st.integers(0, 10**9)
+)
 def test_scanner_reads_what_the_ordinary_path_reads(payload: bytes, track: str, timestamp: int, number: int) -> None:
     message = json.dumps(
         {
