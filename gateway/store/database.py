@@ -84,9 +84,12 @@ def _tune_sqlite(engine: Engine, busy_timeout_ms: int) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """What a driver's error says, in one line, without statement and parameters."""
+    """What a driver's error says, without statement and parameters.
+
+    Its first line only: on the next ones PostgreSQL shows the row.
+    """
     cause = getattr(error, "orig", None) or error
-    return " ".join(str(cause).split()) or type(cause).__name__
+    return str(cause).partition("\n")[0].strip() or type(cause).__name__
 
 
 async def migrate(database_url: str) -> None:

@@ -68,8 +68,8 @@ def _columns(table: Table, record: Record) -> dict[str, Any]:
 
 
 def call_of(row: RowMapping) -> CallRecord:
-    """A row of ``calls``."""
-    return CallRecord(**_named(calls, row))
+    """A row of ``calls`` with ``first_started_at``, when the conversation began."""
+    return CallRecord(**_named(calls, row) | {"started_at": row["first_started_at"]})
 
 
 def delivery_of(row: RowMapping) -> DeliveryRecord:

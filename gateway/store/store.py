@@ -9,9 +9,9 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import delete, exists, func, insert, literal, select, text, update
+from sqlalchemy import Select, and_, delete, exists, func, insert, literal, or_, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -199,16 +199,14 @@ class Store:
         return ended.rowcount
 
     async def calls(self, account_id: str, limit: int = 100) -> list[CallRecord]:
-        """The account's sessions, newest first."""
-        query = select(calls).where(calls.c.account_id == account_id)
-        query = query.order_by(calls.c.started_at.desc(), calls.c.call_id.desc()).limit(limit)
+        """The account's calls, each as :meth:`call` shows it; the one with the newest session first."""
+        query = _conversations().where(calls.c.account_id == account_id).limit(limit)
         async with self._read() as connection:
             return [rows.call_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def call(self, account_id: str, guid: str) -> CallRecord | None:
-        """The newest session of the account's call; None if the account has no such call."""
-        query = select(calls).where(calls.c.account_id == account_id, calls.c.guid == guid)
-        query = query.order_by(calls.c.started_at.desc(), calls.c.call_id.desc()).limit(1)
+        """The account's call: its newest session, begun when its first one did; None if there is no such call."""
+        query = _conversations().where(calls.c.account_id == account_id, calls.c.guid == guid).limit(1)
         async with self._read() as connection:
             row = (await connection.execute(query)).mappings().first()
         return None if row is None else rows.call_of(row)
@@ -289,6 +287,22 @@ class Store:
             .limit(_PURGE_CHUNK)
         )
         return [(account_id, guid) for account_id, guid in (await connection.execute(query)).all()]
+
+
+def _conversations() -> Select[Any]:
+    """The newest session of each conversation, with ``first_started_at``; newest first."""
+    other = calls.alias()
+    same = (other.c.account_id == calls.c.account_id, other.c.guid == calls.c.guid)
+    newer = or_(
+        other.c.started_at > calls.c.started_at,
+        and_(other.c.started_at == calls.c.started_at, other.c.call_id > calls.c.call_id),
+    )
+    first = select(func.min(other.c.started_at)).where(*same).scalar_subquery()
+    return (
+        select(calls, first.label("first_started_at"))
+        .where(~exists().where(*same, newer))
+        .order_by(calls.c.started_at.desc(), calls.c.call_id.desc())
+    )
 
 
 def _digest(secret: str) -> bytes:

@@ -102,7 +102,21 @@ async def test_sessions_of_a_conversation_come_one_after_the_other(store: Store)
     said = [message(before.call_id, 0, start_ms=5000), message(after.call_id, 0, start_ms=0)]
     await put(store, *reversed(said))
     assert await store.messages(before.account_id, "CA01") == said
-    assert await store.call(before.account_id, "CA01") == after
+    shown = dataclasses.replace(after, started_at=before.started_at)
+    assert await store.call(before.account_id, "CA01") == shown
+    assert await store.calls(before.account_id) == [shown]
+
+
+async def test_calls_come_newest_first_each_once(store: Store) -> None:
+    first = await opened_call(store, "CA01")
+    twin = call(first.account_id, "CA01")
+    second = call(first.account_id, "CA02", started_at=NOON + timedelta(seconds=1))
+    third = call(first.account_id, "CA03", started_at=NOON - timedelta(seconds=1))
+    for record in (twin, second, third):
+        await store.open_call(record)
+    found = [(record.guid, record.call_id) for record in await store.calls(first.account_id)]
+    assert found == [("CA02", second.call_id), ("CA01", max(first.call_id, twin.call_id)), ("CA03", third.call_id)]
+    assert [record.guid for record in await store.calls(first.account_id, limit=1)] == ["CA02"]
 
 
 async def test_unredacted_text_is_shown_and_stands_encrypted(store: Store, tmp_path: Path) -> None:
@@ -232,10 +246,11 @@ async def test_a_locked_database_is_a_store_error(store: Store, tmp_path: Path) 
         plain.close()
 
 
-async def test_keys_are_made_while_another_process_writes(store: Store, url: str) -> None:
-    other = await Store.open(url, key=KEY)
+async def test_keys_are_made_while_another_process_writes(url: str) -> None:
+    one, other = await Store.open(url, key=KEY), await Store.open(url, key=KEY)
     try:
-        made = await asyncio.gather(*(s.create_key("k", "acme") for s in (store, other) * 4))
+        made = await asyncio.gather(*(s.create_key("k", "acme") for s in (one, other) * 4))
     finally:
+        await one.close()
         await other.close()
     assert len({key.account_id for key in made}) == 1
