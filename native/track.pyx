@@ -305,6 +305,11 @@ cdef class Track:
         return self.state.segment_count > 1 and _segment(&self.state, 0).count == 0
 
     @property
+    def jump_queued(self):
+        """Whether a jump lies behind what is available; audio may still stand before it."""
+        return self.state.segment_count > 1
+
+    @property
     def position(self):
         """The next write position."""
         return self.state.position

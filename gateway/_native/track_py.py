@@ -62,7 +62,7 @@ class Track:
         self._checksum = checksum
         self._keep_pcm = keep_pcm
         self._base = 0
-        # Segments of contiguous PCM, oldest first: [position of the first sample, PCM]. Between two lies a
+        # Segments of contiguous PCM, oldest first: (position of the first sample, PCM). Between two lies a
         # jump.
         self._segments: deque[tuple[int, NDArray[np.int16]]] = deque()
         self._empty = np.zeros(0, np.int16)
@@ -98,6 +98,11 @@ class Track:
         """Whether nothing can be read before a jump is taken."""
         return len(self._segments) > 1 and not len(self._segments[0][1])
 
+    @property
+    def jump_queued(self) -> bool:
+        """Whether a jump lies behind what :meth:`available` counts; it may still be preceded by audio."""
+        return len(self._segments) > 1
+
     def place(self, timestamp_ms: int, ulaw: bytes, now_ms: int) -> None:
         """Put one message's audio on the clock.
 
@@ -117,8 +122,7 @@ class Track:
         start = self._start(timestamp_ms)
         if self.first_position is None:
             self.first_position = self.position = start
-            if not self._stored and len(self._segments) == 1:
-                self._segments[0] = (start, self._empty)
+            self._segments[0] = (start, self._empty)
         ahead = start - self.position
         if ahead < -REANCHOR:
             self._base -= ahead
