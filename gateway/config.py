@@ -166,9 +166,7 @@ class VadSettings(_Section):
 
     threshold: float = Field(0.42, gt=0, lt=1, description="speech begins above this probability")
     release: float = Field(0.30, gt=0, lt=1, description="speech goes on above this probability")
-    gate_dbfs: float = Field(
-        -62.0, ge=-96, le=0, description="a frame below this level is silence without asking the model"
-    )
+    gate_dbfs: float = Field(-72.0, ge=-96, le=0, description="in a long quiet below this level the model is not asked")
 
     @model_validator(mode="after")
     def _hysteresis(self) -> Self:
