@@ -164,7 +164,10 @@ class Moonshine:
 
     def _hypothesis(self, row: _Row, kind: Kind) -> Hypothesis:
         text = self._tokenizer.decode(row.ids)
-        confidence = float(np.mean(row.probabilities)) if text else 1.0
+        # What it hears in hold music and noise is often a mere "♪": nothing was said.
+        if not any(map(str.isalnum, text)):
+            return Hypothesis(text="", final=kind is Kind.FINAL)
+        confidence = float(np.mean(row.probabilities))
         return Hypothesis(text=text, final=kind is Kind.FINAL, confidence=confidence)
 
     def _decode(self, audio: Sequence[Audio]) -> list[_Row]:

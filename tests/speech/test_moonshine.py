@@ -218,6 +218,15 @@ def test_noise_is_bounded(moonshine: Moonshine, level: int) -> None:
     noise = np.random.default_rng(1).normal(0, level, 5 * 8000).clip(-32768, 32767).astype(np.int16)
     (heard,) = moonshine.step([job(moonshine, noise)])
     assert len(heard.text.split()) <= token_limit(16_000 * 5)
+    assert heard.text == "" or any(map(str.isalnum, heard.text))
+
+
+@pytest.mark.slow
+def test_music_signs_are_no_text(moonshine: Moonshine) -> None:
+    time = np.arange(15 * 8000) / 8000
+    chord = sum(2000 * np.sin(2 * np.pi * hertz * time) for hertz in (220, 277, 330, 440))
+    (heard,) = moonshine.step([job(moonshine, np.asarray(chord).astype(np.int16))])
+    assert "♪" not in heard.text
 
 
 @pytest.mark.slow

@@ -145,9 +145,11 @@ async def test_waiting_decodes_share_a_batch(engine: SumEngine, build: Build) ->
     first = await occupy(recognizer, engine)
     futures = [recognizer.submit(session(engine, number), Kind.FINAL, 1.0) for number in range(1, 6)]
     assert recognizer.depth == 5
+    assert metrics.REGISTRY.get_sample_value("gateway_asr_queue", {"kind": "final"}) == 5
     engine.latch.set()
     await asyncio.gather(first, *futures)
     assert engine.batches == [["1", "2", "3"], ["4", "5"]]
+    assert metrics.REGISTRY.get_sample_value("gateway_asr_queue", {"kind": "final"}) == 0
 
 
 async def test_lengths_far_apart_do_not_share_a_batch(engine: SumEngine, build: Build) -> None:
