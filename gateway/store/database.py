@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import URL, Connection, Engine, event, inspect, make_url, text
@@ -18,7 +19,9 @@ from sqlalchemy.pool import NullPool
 from gateway.errors import StoreError
 from gateway.store.migrations import HEAD
 
-__all__ = ["BUSY_TIMEOUT_MS", "WRITE", "create_engine", "explain", "migrate"]
+__all__ = ["BUSY_TIMEOUT_MS", "WRITE", "Transactions", "create_engine", "explain", "migrate"]
+
+T = TypeVar("T")
 
 # How long SQLite waits for another process's write (the `keys` commands beside a running server).
 BUSY_TIMEOUT_MS = 5000
@@ -81,6 +84,41 @@ def _tune_sqlite(engine: Engine, busy_timeout_ms: int) -> None:
     def _begin(connection: Connection) -> None:
         write = connection.get_execution_options().get("gateway_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+class Transactions:
+    """Write transactions for the writer, each one piece of work on a connection.
+
+    On SQLite it is done in a thread of its own with the standard library's driver: one hop to another thread instead
+    of one a statement, which halves what a commit costs (1.6 instead of 3.1 ms CPU where it was measured).
+    """
+
+    def __init__(self, engine: AsyncEngine, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+        self._engine = engine
+        self._sqlite: Engine | None = None
+        if engine.dialect.name == "sqlite":
+            sqlite = sqlalchemy.create_engine(engine.url.set(drivername="sqlite"), **_OPTIONS)
+            _tune_sqlite(sqlite, busy_timeout_ms)
+            self._sqlite = sqlite.execution_options(**WRITE)
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do the work and commit; roll back if it raises."""
+        if self._sqlite is not None:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_thread, self._sqlite, work)
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    @staticmethod
+    def _in_thread(engine: Engine, work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Close the connection; work that has been begun ends by itself."""
+        if self._sqlite is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._sqlite.dispose()
 
 
 def explain(error: BaseException) -> str:

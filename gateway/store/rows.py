@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Insert, RowMapping, Table
+from sqlalchemy import Connection, Insert, RowMapping, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.crypto import TextCipher
 from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord
@@ -25,7 +25,7 @@ def size_of(record: Record) -> int:
     return 512
 
 
-async def write(connection: AsyncConnection, records: Sequence[Record], cipher: TextCipher) -> None:
+def write(connection: Connection, records: Sequence[Record], cipher: TextCipher) -> None:
     """Write the records within the connection's transaction.
 
     Grouped by kind in the order of their foreign keys; records of one kind keep their order, so the last one
@@ -37,9 +37,10 @@ async def write(connection: AsyncConnection, records: Sequence[Record], cipher: 
             groups[table].append(values)
     for table, rows in groups.items():
         if rows:
-            await connection.execute(_statement(table, connection.dialect.name), rows)
+            connection.execute(_statement(table, connection.dialect.name), rows)
 
 
+@cache
 def _statement(table: Table, dialect: str) -> Insert:
     """An insert that updates a call or a delivery already there, and leaves a message already there alone."""
     key = [column.name for column in table.primary_key]

@@ -19,7 +19,7 @@ from gateway.errors import StoreError
 from gateway.ids import new_ulid
 from gateway.store import rows
 from gateway.store.crypto import TextCipher
-from gateway.store.database import BUSY_TIMEOUT_MS, WRITE, create_engine, explain, migrate
+from gateway.store.database import BUSY_TIMEOUT_MS, WRITE, Transactions, create_engine, explain, migrate
 from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord, NewKey, Principal
 from gateway.store.schema import accounts, api_keys, calls, deliveries, message_secrets, messages
 
@@ -44,8 +44,9 @@ class Store:
     Every method raises :class:`~gateway.errors.StoreError` when the database refuses or is away.
     """
 
-    def __init__(self, engine: AsyncEngine, cipher: TextCipher) -> None:
+    def __init__(self, engine: AsyncEngine, transactions: Transactions, cipher: TextCipher) -> None:
         self.engine = engine
+        self.transactions = transactions
         self.cipher = cipher
 
     @classmethod
@@ -67,10 +68,11 @@ class Store:
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine, cipher)
+        return cls(engine, Transactions(engine, busy_timeout_ms), cipher)
 
     async def close(self) -> None:
         """Close all connections."""
+        self.transactions.close()
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -168,7 +170,7 @@ class Store:
     async def open_call(self, call: CallRecord) -> None:
         """Write a call's session; one already there is brought up to date: live again, if it was not."""
         async with self._write() as connection:
-            await rows.write(connection, [call], self.cipher)
+            await connection.run_sync(rows.write, [call], self.cipher)
 
     async def resume_call(self, call_id: str, *, agent_id: str | None = None) -> bool:
         """Make a session live again; False if there is none. ``agent_id`` replaces the agent."""

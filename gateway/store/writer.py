@@ -13,14 +13,18 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import StoreError
 from gateway.metrics import STORE_DROPPED, STORE_FAILED, STORE_QUEUE, STORE_SECONDS
-from gateway.store.database import WRITE, explain
+from gateway.store.crypto import TextCipher
+from gateway.store.database import explain
+from gateway.store.records import DeliveryRecord
 from gateway.store.rows import Record, size_of, write
 
 if TYPE_CHECKING:
@@ -33,6 +37,9 @@ logger = logging.getLogger(__name__)
 # Group commit: this many rows, or what comes within this time of the last commit (design, "Store").
 GROUP_ROWS = 256
 GROUP_SECONDS = 0.010
+
+# That a post was delivered can wait for company: nobody does for it, and it saves every second commit.
+LAZY_SECONDS = 0.1
 
 # A commit that runs longer makes the store unhealthy.
 SLOW_COMMIT_SECONDS = 1.0
@@ -64,6 +71,8 @@ class Writer:
         self._queue: deque[_Waiting] = deque()
         self._bytes = 0
         self._arrived = asyncio.Event()
+        # Something waits that is not lazy.
+        self._urgent = asyncio.Event()
         self._closed = asyncio.Event()
         # Loop time at which the running commit began.
         self._commit_began: float | None = None
@@ -108,12 +117,15 @@ class Writer:
             self._drop(self._queue.popleft(), "the queue of the store is full")
         STORE_QUEUE.set(len(self._queue))
         self._arrived.set()
+        if not _is_lazy(record) or len(self._queue) >= GROUP_ROWS:
+            self._urgent.set()
         return done
 
     async def close(self, timeout: float = 5.0) -> bool:
         """Commit what waits, for ``timeout`` seconds at most; False if records were lost."""
         self._closed.set()
         self._arrived.set()
+        self._urgent.set()
         if self._task is not None:
             _, late = await asyncio.wait({self._task}, timeout=timeout)
             if late:
@@ -145,6 +157,7 @@ class Writer:
                 if not self._failed:
                     logger.error("store: commit failed, %d records wait: %s", len(self._queue), explain(error))
                 self._failed = True
+                self._urgent.set()
                 await self._pause(delay)
                 delay = _RETRY_FIRST if self._closed.is_set() else min(delay * 2, _RETRY_MOST)
                 continue
@@ -161,11 +174,17 @@ class Writer:
                 return []
             self._arrived.clear()
             await self._arrived.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAZY_SECONDS):
+                await self._urgent.wait()
         # A lone record goes at once; under load a commit takes what came since the last one.
         wait = self._last_commit + GROUP_SECONDS - asyncio.get_running_loop().time()
         if wait > 0 and len(self._queue) < GROUP_ROWS and not self._closed.is_set():
             await asyncio.sleep(wait)
-        return [self._queue[index] for index in range(min(len(self._queue), GROUP_ROWS))]
+        batch = list(islice(self._queue, GROUP_ROWS))
+        if len(batch) == len(self._queue) and not self._closed.is_set():
+            self._urgent.clear()
+        return batch
 
     async def _pause(self, delay: float) -> None:
         """Wait before the next try; closing cuts the wait short."""
@@ -198,21 +217,11 @@ class Writer:
             self._last_commit = loop.time()
 
     async def _write(self, records: Sequence[Record]) -> None:
-        async with self._store.engine.execution_options(**WRITE).begin() as connection:
-            await write(connection, records, self._store.cipher)
+        await self._store.transactions.run(lambda connection: write(connection, records, self._store.cipher))
 
     async def _write_singly(self, batch: Sequence[_Waiting]) -> dict[int, str]:
-        refused: dict[int, str] = {}
-        async with self._store.engine.execution_options(**WRITE).begin() as connection:
-            for index, item in enumerate(batch):
-                try:
-                    async with connection.begin_nested():
-                        await write(connection, [item.record], self._store.cipher)
-                except Exception as error:
-                    if _is_outage(error):
-                        raise
-                    refused[index] = type(error).__name__
-        return refused
+        records = [item.record for item in batch]
+        return await self._store.transactions.run(lambda connection: _each(connection, records, self._store.cipher))
 
     def _settle(self, batch: Sequence[_Waiting], refused: dict[int, str]) -> None:
         """Take a committed group out of the queue; records may have been dropped from its front meanwhile."""
@@ -230,6 +239,20 @@ class Writer:
         STORE_QUEUE.set(len(self._queue))
 
 
+def _each(connection: Connection, records: Sequence[Record], cipher: TextCipher) -> dict[int, str]:
+    """Write each record for itself; which ones were refused, and why."""
+    refused: dict[int, str] = {}
+    for index, record in enumerate(records):
+        try:
+            with connection.begin_nested():
+                write(connection, [record], cipher)
+        except Exception as error:
+            if _is_outage(error):
+                raise
+            refused[index] = type(error).__name__
+    return refused
+
+
 def _is_outage(error: Exception) -> bool:
     """Whether the database failed, not the record: then everything waits instead of being refused."""
     if isinstance(error, (OSError, PoolTimeout)):
@@ -240,6 +263,10 @@ def _is_outage(error: Exception) -> bool:
         return True
     # SQLite says "malformed" and "not a database" with the base class itself.
     return type(error) is DatabaseError
+
+
+def _is_lazy(record: Record) -> bool:
+    return isinstance(record, DeliveryRecord) and record.outcome == "delivered"
 
 
 def _refuse(item: _Waiting, reason: str) -> None:

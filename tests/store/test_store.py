@@ -11,7 +11,6 @@ import pytest
 from gateway.errors import StoreError
 from gateway.ids import new_ulid
 from gateway.store import rows
-from gateway.store.database import WRITE
 from gateway.store.records import CallRecord, Principal
 from gateway.store.store import Store
 
@@ -23,8 +22,7 @@ def everything(folder: Path) -> bytes:
 
 
 async def put(store: Store, *records: rows.Record) -> None:
-    async with store.engine.execution_options(**WRITE).begin() as connection:
-        await rows.write(connection, records, store.cipher)
+    await store.transactions.run(lambda connection: rows.write(connection, records, store.cipher))
 
 
 async def test_a_key_opens_its_account_and_nothing_else_does(store: Store) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.errors import StoreError
 from gateway.metrics import REGISTRY
@@ -94,6 +95,22 @@ async def test_the_last_state_of_a_delivery_and_of_a_call_wins(store: Store, wri
     assert await store.call(opened.account_id, "CA01") == done
 
 
+async def test_that_a_post_was_delivered_waits_for_company_but_not_for_ever(store: Store, writer: Writer) -> None:
+    opened = await opened_call(store)
+    said = message(opened.call_id, 0)
+    await ends(writer.submit(said))
+    before = REGISTRY.get_sample_value("gateway_store_commit_seconds_count") or 0.0
+    lazy = writer.submit(delivery(said, "delivered"))
+    # Several turns of the loop: time enough for a commit to begin, if it did not wait.
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not lazy.done()
+    await ends(asyncio.gather(lazy, writer.submit(message(opened.call_id, 1))))
+    assert (REGISTRY.get_sample_value("gateway_store_commit_seconds_count") or 0.0) - before == 1
+    await ends(writer.submit(delivery(said, "delivered")))
+    assert writer.backlog == 0
+
+
 async def test_a_poisonous_record_holds_up_nobody(store: Store, writer: Writer) -> None:
     opened = await opened_call(store)
     good, other = message(opened.call_id, 0), message(opened.call_id, 1)
@@ -145,18 +162,20 @@ async def test_records_wait_while_the_database_is_held(
     lock.close()
 
 
+def fill(connection: Connection) -> None:
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+
 async def test_a_full_disk_loses_nothing_that_fits_the_queue(store: Store, writer: Writer) -> None:
     opened = await opened_call(store)
-    async with store.engine.connect() as connection:
-        pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-        # SQLite then answers as it does on a full disk (SQLITE_FULL).
-        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    # SQLite then answers as it does on a full disk (SQLITE_FULL).
+    await store.transactions.run(fill)
     said = message(opened.call_id, 0, "long " * 10_000)
     future = writer.submit(said)
     await until(lambda: not writer.healthy)
     assert not future.done()
-    async with store.engine.connect() as connection:
-        await connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+    await store.transactions.run(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1000000"))
     await ends(future)
     assert await store.messages(opened.account_id, "CA01") == [said]
 
