@@ -21,7 +21,7 @@ from gateway.calls.model import RedactionOutput, Role, Track
 from gateway.cli import client, recording
 from gateway.cli.client import GatewayClient, Json
 from gateway.cli.console import err, out, print_json
-from gateway.cli.emitter import Identity, TwilioEmitter
+from gateway.cli.emitter import Identity, Manner, TwilioEmitter
 from gateway.cli.receiver import Receiver
 from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
@@ -51,6 +51,7 @@ class Plan:
     sockets: int = 1
     listen: int | None = None
     context: SSLContext | None = None
+    manner: Manner = field(default_factory=Manner)
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class Simulation:
             )
             emitter = TwilioEmitter(
                 await gateway.stream_url(), plan.recording, plan.identity,
-                sockets=plan.sockets, context=plan.context, on_progress=self.progress,
+                sockets=plan.sockets, manner=plan.manner, context=plan.context, on_progress=self.progress,
             )  # fmt: skip
             stack.push_async_callback(emitter.close)
             await emitter.connect()
