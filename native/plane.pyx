@@ -205,6 +205,9 @@ cdef class Reader:
     def __dealloc__(self):
         _drop_buffer(&self.state)
 
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.state.allocated
+
     def bind(self, bytes stream_sid not None, Track inbound, Track outbound):
         """Place media of this stream on these tracks; media of a track that is None are events."""
         check_not_ticking()

@@ -223,6 +223,9 @@ cdef class Track:
     def __dealloc__(self):
         _release(&self.state)
 
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.state.allocated * sizeof(int16_t)
+
     def place(self, timestamp_ms, bytes ulaw not None, long long now_ms):
         """Put one message's audio on the clock; TypeError if ``ulaw`` is not bytes."""
         cdef long long timestamp = timestamp_ms if 0 <= timestamp_ms <= _MAX_TIMESTAMP_MS else -1

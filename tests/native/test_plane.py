@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import errno
+import gc
 import os
 import socket
 import sys
+import threading
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -18,6 +22,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from gateway._native import plane, plane_py, track, track_py
+from gateway.errors import InternalError
 
 SID = b"MZ0123456789abcdef0123456789abcdef"
 NOW = 5_000
@@ -92,7 +97,8 @@ class Line:
 
 def test_media_of_the_bound_stream_go_to_their_tracks(kernel: ModuleType) -> None:
     line = Line(kernel)
-    data = masked(media(100, b"\x80" * 160)) + masked(media(100, b"\x01" * 80, "outbound")) + masked(media(120))
+    texts = [media(100, b"\x80" * 160), media(100, b"\x01" * 80, "outbound"), media(120)]
+    data = b"".join(masked(text) for text in texts)
     assert line.feed(data) == []
     assert (line.inbound.position, line.outbound.position) == (1120, 880)
     assert line.inbound.read(160).tolist() == [32124] * 160
@@ -127,6 +133,7 @@ def test_events_come_in_order_with_the_media_between_them(kernel: ModuleType) ->
     [
         media(0, sid=b"MZother"),
         media(0, sid=SID[:-1]),
+        media(0, sid=SID + b"0"),
         media(0, name="elsewhere"),
         media(0).replace(b'":"', b'": "'),
         media(0).replace(b"AAAA", b"AA=A", 1),
@@ -247,7 +254,7 @@ TEXTS = st.one_of(
     st.builds(
         media,
         st.integers(0, 3000),
-        st.integers(0, 300).map(lambda size: bytes(range(256)) * 2 if size > 290 else bytes(range(size % 256))),
+        st.integers(0, 300).map(lambda size: (bytes(range(256)) * 2)[:size]),
         st.sampled_from(["inbound", "outbound", "other"]),
         st.sampled_from([SID, SID, SID, b"MZother"]),
     ),
@@ -448,13 +455,16 @@ def test_readers_may_be_unregistered_while_their_events_are_handled() -> None:
 
 
 @needs_plane
-def test_the_others_are_read_when_one_is_unregistered() -> None:
+@pytest.mark.parametrize("gone", [[1], [4], [0, 4], [0, 4, 3], [2, 2, 0]])
+def test_the_others_are_read_when_some_are_unregistered(gone: list[int]) -> None:
     with connected(5) as (subject, lines, peers):
-        subject.unregister(lines[1].reader)
+        for i in gone:
+            subject.unregister(lines[i].reader)
         for peer in peers:
             peer.sendall(masked(media(0)))
         tick(subject)
-        assert [line.inbound.messages for line in lines] == [1, 0, 1, 1, 1]
+        assert [line.inbound.messages for line in lines] == [int(i not in gone) for i in range(5)]
+        assert subject.sockets == 5 - len(set(gone))
 
 
 @needs_plane
@@ -506,6 +516,55 @@ def test_a_plane_keeps_its_readers_and_gives_them_back() -> None:
         del subject
         assert sys.getrefcount(reader) == free
         plane.Plane().register(near.fileno(), reader)
+
+
+@needs_plane
+def test_a_reader_and_its_owner_do_not_keep_each_other_alive() -> None:
+    line = Line(plane)
+    line.reader.owner = line
+    line.reader.feed(masked(b"waiting"), NOW)
+    seen = weakref.ref(line)
+    del line
+    gc.collect()
+    assert seen() is None
+
+
+@needs_plane
+def test_memory_follows_what_is_buffered() -> None:
+    with connected() as (subject, (line,), (peer,)):
+        idle = sys.getsizeof(line.reader)
+        assert idle < 1024
+        peer.sendall(masked(b"text") + masked(media(0)) * 100 + masked(media(20))[:100])
+        subject.tick(NOW)
+        assert sys.getsizeof(line.reader) > idle + 30_000
+        line.handle()
+        assert line.reader.buffered == 100
+        assert sys.getsizeof(line.reader) <= idle + 4096 + 100
+        line.reader.close()
+        assert sys.getsizeof(line.reader) == idle
+
+
+@needs_plane
+def test_another_thread_may_not_touch_what_a_tick_writes() -> None:
+    with connected(50) as (subject, (line, *_), _), ThreadPoolExecutor(1) as threads:
+        refused = threading.Event()
+
+        def keep_ticking() -> None:
+            while not refused.is_set():
+                subject.tick(NOW)
+
+        def keep_asking() -> None:
+            while not ticking.done():
+                line.inbound.available()
+
+        ticking = threads.submit(keep_ticking)
+        try:
+            with pytest.raises(InternalError, match="belong to the thread that ticks"):
+                keep_asking()
+        finally:
+            refused.set()
+        ticking.result()
+        assert line.inbound.available() == 0
 
 
 @needs_plane

@@ -85,7 +85,26 @@ def test_leaves_odd_numbers(kernel: ModuleType, field: str, number: str) -> None
 
 
 @pytest.mark.parametrize(
-    "payload", ["A", "AA", "AAA", "A===", "====", "=", "AA=A", "AAAA=", "AAAA====", "AA-_", "AA\\/A", "A A=", "AAé"]
+    "payload",
+    [
+        "A",
+        "AA",
+        "AAA",
+        "A===",
+        "====",
+        "=",
+        "AA=A",
+        "AA-=",
+        "A-==",
+        "-A==",
+        "AAA-",
+        "AAAA=",
+        "AAAA====",
+        "AA-_",
+        "AA\\/A",
+        "A A=",
+        "AAé",
+    ],
 )
 def test_leaves_what_is_not_strict_base64(kernel: ModuleType, payload: str) -> None:
     assert kernel.scan(message(payload=payload)) is None

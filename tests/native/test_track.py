@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway._native import track, track_py
 from gateway._native.mulaw_py import decode
 
 NOW = 1_000_000
+needs_compiled = pytest.mark.skipif(track is track_py, reason="about the compiled kernel's memory")
 
 
 @pytest.fixture(params=[track, track_py], ids=["chosen", "twin"])
@@ -141,6 +143,14 @@ def test_an_overlap_is_appended_and_counted(kernel: ModuleType) -> None:
     assert subject.reanchors == 0
 
 
+@pytest.mark.parametrize(("back_ms", "reanchors"), [(1000, 0), (1001, 1)])
+def test_reanchors_beyond_a_second_only(kernel: ModuleType, back_ms: int, reanchors: int) -> None:
+    subject = opened(kernel)
+    subject.place(5000, audio(160), NOW)
+    subject.place(5020 - back_ms, audio(80), NOW)
+    assert (subject.reanchors, subject.overlap_samples) == (reanchors, 0 if reanchors else 80)
+
+
 def test_a_jump_back_reanchors(kernel: ModuleType) -> None:
     subject = opened(kernel)
     subject.place(5000, audio(160), NOW)
@@ -178,9 +188,21 @@ def test_timestamps_that_swing_wildly_stay_in_range(kernel: ModuleType) -> None:
 
 def test_the_anchor_is_the_least_of_the_first_second(kernel: ModuleType) -> None:
     subject = kernel.Track()
-    for timestamp, late in ((100, 30), (120, 5), (1099, 9), (1100, 0), (1120, 0)):
+    for timestamp, late in ((100, 30), (120, 5), (140, 9)):
         subject.place(timestamp, audio(160), NOW + timestamp + late)
     assert subject.anchor_ms == NOW + 5
+
+
+@pytest.mark.parametrize(("timestamp", "late"), [(1099, 0), (1100, 30)])
+def test_the_anchor_is_frozen_after_a_second(kernel: ModuleType, timestamp: int, late: int) -> None:
+    subject = kernel.Track()
+    subject.place(100, audio(160), NOW + 100 + 30)
+    subject.place(timestamp, audio(160), NOW + timestamp)
+    assert subject.anchor_ms == NOW + late
+    # Overlapping media do not thaw it.
+    subject.place(1110, audio(160), NOW + 1110)
+    subject.place(1090, audio(160), NOW)
+    assert subject.anchor_ms == NOW + late
 
 
 def test_a_closed_gate_moves_only_clock_and_counters(kernel: ModuleType) -> None:
@@ -289,6 +311,27 @@ def test_refuses_anything_but_bytes(kernel: ModuleType, ulaw: Any) -> None:
     with pytest.raises(TypeError):
         subject.place(0, ulaw, NOW)
     assert subject.messages == 0
+
+
+@needs_compiled
+def test_memory_follows_what_is_queued() -> None:
+    subject = track.Track()
+    for i in range(100):
+        subject.place(20 * i, audio(160), NOW)
+    gated = sys.getsizeof(subject)
+    assert gated < 1024
+    subject.open_gate()
+    subject.place(2000, audio(160), NOW)
+    assert sys.getsizeof(subject) == gated + 4096
+    subject.place(2020, audio(60_000), NOW)
+    assert sys.getsizeof(subject) == gated + 128_000
+    subject.read(subject.available())
+    assert sys.getsizeof(subject) == gated
+    subject.place(9520, audio(160), NOW)
+    subject.close_gate()
+    assert sys.getsizeof(subject) == gated + 4096
+    subject.read(160)
+    assert sys.getsizeof(subject) == gated
 
 
 @given(st.lists(st.integers(0, 700), max_size=30), st.lists(st.integers(0, 700), max_size=30))
