@@ -95,6 +95,11 @@ class Writer:
         return began is None or asyncio.get_running_loop().time() - began <= SLOW_COMMIT_SECONDS
 
     @property
+    def idle(self) -> bool:
+        """Whether no commit is running."""
+        return self._commit_began is None
+
+    @property
     def backlog(self) -> int:
         """Records that are not committed yet."""
         return len(self._queue)

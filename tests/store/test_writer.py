@@ -17,7 +17,7 @@ from gateway.store.rows import Record
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 
-from .samples import NOON, delivery, message, opened_call
+from .samples import KEY, NOON, delivery, message, opened_call
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def lock(tmp_path: Path, store: Store) -> sqlite3.Connection:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - health is a property, nothing announces it
+        while not condition():  # noqa: ASYNC110 - properties, nothing announces them
             await asyncio.sleep(0.005)
 
 
@@ -197,6 +197,28 @@ async def test_the_oldest_is_dropped_when_the_queue_is_full(store: Store, lock: 
     await ends(asyncio.gather(*futures[2:]))
     assert await store.messages(opened.account_id, "CA01") == said[2:]
     assert await writer.close()
+
+
+async def test_a_record_dropped_while_it_is_committed_takes_no_other_with_it(url: str, tmp_path: Path) -> None:
+    store = await Store.open(url, key=KEY)
+    opened = await opened_call(store)
+    lock = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    writer = Writer(store, max_rows=1)
+    first, second = message(opened.call_id, 0), message(opened.call_id, 1)
+    dropped_one = writer.submit(first)
+    # Until the commit has begun, and waits for the lock.
+    await until(lambda: not writer.idle)
+    kept = writer.submit(second)
+    lock.close()
+    await ends(kept)
+    with pytest.raises(StoreError, match="full"):
+        await dropped_one
+    # Its commit was under way already.
+    assert await store.messages(opened.account_id, "CA01") == [first, second]
+    assert writer.backlog == 0
+    assert await writer.close()
+    await store.close()
 
 
 async def test_bytes_are_bounded_too_and_the_newest_always_stays(store: Store) -> None:
