@@ -1,0 +1,251 @@
+"""Start and stop over the real API and real media sockets, without models: audio ends in a checksum."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from websockets.frames import Frame, Opcode
+
+from gateway._native.track_py import Track as Twin
+from gateway.calls import registry as module
+from gateway.calls.model import CallState
+from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
+
+
+@pytest.fixture
+async def customer(tmp_path: Path) -> AsyncIterator[Customer]:
+    async with gateway_running(settings_for(tmp_path)) as customer:
+        yield customer
+
+
+def participants(body: dict[str, dict[str, dict[str, object]]]) -> dict[str, object]:
+    return {role: part["streamId"] for role, part in body["autotranscribeResponse"].items()}
+
+
+async def test_audio_before_the_start_is_never_taken(customer: Customer) -> None:
+    twin = Twin(checksum=True)
+    async with Twilio.connected(await customer.stream_url(), tracks=["inbound"]) as twilio:
+        for number in range(50):
+            await twilio.media(100 + 20 * number, bytes([number] * 160))
+        await twilio.settle()
+        (before,) = (await customer.call(twilio.call_sid)).tracks
+        assert (before.received_ms, before.samples) == (0, 0)
+        assert (await customer.start(twilio.call_sid))[0] == 200
+        twin.open_gate()
+        for number in range(50, 100):
+            payload = bytes([number] * 160)
+            await twilio.media(100 + 20 * number, payload)
+            twin.place(100 + 20 * number, payload, 0)
+        await twilio.settle()
+        (after,) = (await customer.call(twilio.call_sid)).tracks
+        assert after.received_ms == 1000
+        assert after.checksum == twin.checksum_hex()
+
+
+def write_now(twilio: Twilio, timestamps: range) -> None:
+    """Put media into the socket itself, past the client's own buffers."""
+    descriptor = twilio.socket.transport.get_extra_info("socket").fileno()
+    for timestamp in timestamps:
+        message = json.dumps(twilio.media_message(timestamp), separators=(",", ":")).encode()
+        frame = Frame(Opcode.TEXT, message).serialize(mask=True)
+        assert os.write(descriptor, frame) == len(frame)
+
+
+async def test_start_and_stop_sweep_what_was_sent_before_them(customer: Customer) -> None:
+    """Media that lie in the socket when the start is accepted are older than the start; so for the stop."""
+    async with Twilio.connected(await customer.stream_url(), tracks=["inbound"]) as twilio:
+        await twilio.settle()
+        # The tick must not be what reads them: only the sweep can.
+        plane = customer.gateway.plane
+        assert plane._timer is not None
+        plane._timer.cancel()
+        write_now(twilio, range(100, 600, 20))
+        assert (await customer.start(twilio.call_sid))[0] == 200
+        (track,) = (await customer.call(twilio.call_sid)).tracks
+        assert track.received_ms == 0
+        write_now(twilio, range(600, 1100, 20))
+        status, body = await customer.stop(twilio.call_sid)
+        assert status == 200
+        assert body["autotranscribeResponse"]["customer"]["summary"]["audioDurationMs"] == 500
+        twilio.socket.transport.abort()
+
+
+async def test_start_stop_resume_and_their_summaries(customer: Customer) -> None:
+    async with Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        status, first = await customer.start(twilio.call_sid)
+        assert (status, first["isOk"]) == (200, True)
+        assert first["autotranscribeResponse"]["agent"]["status"] == {"code": 1000, "description": "OK"}
+        for number in range(50):
+            await twilio.media(100 + 20 * number)
+        for number in range(25):
+            await twilio.media(100 + 20 * number, track="outbound")
+        await twilio.settle()
+        status, stopped = await customer.stop(twilio.call_sid)
+        assert status == 200
+        assert participants(stopped) == participants(first)
+        assert stopped["autotranscribeResponse"]["customer"]["summary"] == {
+            "totalAudioBytes": 16_000,
+            "audioDurationMs": 1000,
+            "streamingSeconds": 1,
+            "transcripts": 0,
+        }
+        assert stopped["autotranscribeResponse"]["agent"]["summary"]["audioDurationMs"] == 500
+        status, resumed = await customer.start(twilio.call_sid)
+        assert status == 200
+        assert participants(resumed) == participants(first)
+        await twilio.media(2000)
+        await twilio.settle()
+        status, again = await customer.stop(twilio.call_sid)
+        assert again["autotranscribeResponse"]["customer"]["summary"]["audioDurationMs"] == 20
+
+
+async def test_a_changed_agent_gets_a_new_stream_id(customer: Customer) -> None:
+    async with Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        _, first = await customer.start(twilio.call_sid)
+        await customer.stop(twilio.call_sid)
+        _, second = await customer.start(twilio.call_sid, agentId="A2")
+        before, after = participants(first), participants(second)
+        assert before["customer"] == after["customer"]
+        assert before["agent"] != after["agent"]
+
+
+async def test_twice_started_and_twice_stopped(customer: Customer) -> None:
+    async with Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        status, body = await customer.stop(twilio.call_sid)
+        assert (status, body["error"]["code"]) == (409, "409-201")
+        await customer.start(twilio.call_sid)
+        status, body = await customer.start(twilio.call_sid)
+        assert (status, body["error"]["code"]) == (409, "409-201")
+        await customer.stop(twilio.call_sid)
+        status, body = await customer.stop(twilio.call_sid)
+        assert (status, body["error"]["code"]) == (409, "409-201")
+
+
+async def test_unknown_calls(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_WAIT_S", 0.05)
+    guid = new_sid("CA")
+    for answer in (await customer.start(guid), await customer.stop(guid)):
+        assert (answer[0], answer[1]["error"]["code"]) == (400, "400-203")
+
+
+async def test_start_waits_for_its_stream(customer: Customer) -> None:
+    guid = new_sid("CA")
+    url = await customer.stream_url()
+    early = asyncio.create_task(customer.start(guid))
+    async with asyncio.timeout(10):
+        while (customer.key.account_id, guid) not in customer.gateway.registry._awaited:
+            await asyncio.sleep(0)
+    status, body = await customer.start(guid)
+    assert (status, body["error"]["code"]) == (409, "409-202")
+    async with Twilio.connected(url, guid):
+        status, body = await early
+        assert (status, body["isOk"]) == (200, True)
+
+
+async def test_the_other_track_attaches_later(customer: Customer) -> None:
+    url = await customer.stream_url()
+    async with Twilio.connected(url, tracks=["inbound"]) as inbound:
+        await inbound.settle()
+        status, body = await customer.start(inbound.call_sid)
+        assert status == 200
+        assert set(body["autotranscribeResponse"]) == {"customer", "agent"}
+        async with Twilio.connected(url, inbound.call_sid, tracks=["outbound"]) as outbound:
+            await outbound.media(100, track="outbound")
+            await outbound.settle()
+            _, stopped = await customer.stop(inbound.call_sid)
+            assert stopped["autotranscribeResponse"]["agent"]["summary"]["audioDurationMs"] == 20
+            assert (
+                stopped["autotranscribeResponse"]["agent"]["streamId"]
+                == body["autotranscribeResponse"]["agent"]["streamId"]
+            )
+
+
+async def test_a_newer_stream_takes_its_tracks_over(customer: Customer) -> None:
+    url = await customer.stream_url()
+    async with Twilio.connected(url) as older:
+        await older.settle()
+        assert (await customer.start(older.call_sid))[0] == 200
+        async with Twilio.connected(url, older.call_sid) as newer:
+            await newer.settle()
+            await older.socket.wait_closed()
+            assert older.socket.close_code == 1000
+            call = await customer.call(newer.call_sid)
+            assert (call.state, call.sockets) == (CallState.GATED, 1)
+            assert (await customer.start(newer.call_sid))[0] == 200
+
+
+async def test_a_later_stream_continues_a_completed_call(customer: Customer) -> None:
+    url = await customer.stream_url()
+    async with Twilio.connected(url) as first:
+        await first.settle()
+        _, started = await customer.start(first.call_sid)
+    async with Twilio.connected(url, first.call_sid) as second:
+        await second.settle()
+        status, again = await customer.start(first.call_sid)
+        assert status == 200
+        assert participants(again) == participants(started)
+    calls = await customer.gateway.store.calls(customer.key.account_id, 10)
+    assert {call.guid for call in calls} == {first.call_sid}
+
+
+async def test_another_account_does_not_see_the_call(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_WAIT_S", 0.05)
+    key = await customer.gateway.store.create_key("other", account="other")
+    async with aiohttp.ClientSession() as session, Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        other = Customer(customer.gateway, key, session)
+        assert (await other.start(twilio.call_sid))[1]["error"]["code"] == "400-203"
+        assert (await other.stop(twilio.call_sid))[1]["error"]["code"] == "400-203"
+        assert (await other.messages(twilio.call_sid))[0] == 404
+        assert (await customer.start(twilio.call_sid))[0] == 200
+        assert (await other.messages(twilio.call_sid))[0] == 404
+        assert (await customer.messages(twilio.call_sid)) == (200, {"items": []})
+
+
+async def test_a_full_gateway_refuses_inside_a_200(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, limits={"calls": 1, "tick_ms": 10})
+    async with gateway_running(settings) as customer:
+        url = await customer.stream_url()
+        async with Twilio.connected(url) as one, Twilio.connected(url) as two:
+            await one.settle()
+            await two.settle()
+            assert (await customer.start(one.call_sid))[1]["isOk"] is True
+            status, body = await customer.start(two.call_sid)
+            assert (status, body["isOk"]) == (200, False)
+            assert body["autotranscribeResponse"]["customer"]["status"]["code"] == 5002
+            assert (await customer.call(two.call_sid)).state is CallState.GATED
+            await customer.stop(one.call_sid)
+            assert (await customer.start(two.call_sid))[1]["isOk"] is True
+
+
+async def test_a_draining_gateway_refuses_inside_a_200(customer: Customer) -> None:
+    async with Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        customer.gateway.registry.draining = True
+        status, body = await customer.start(twilio.call_sid)
+        assert (status, body["isOk"]) == (200, False)
+        assert body["autotranscribeResponse"]["agent"]["status"] == {
+            "code": 5001,
+            "description": "Service shutting down",
+        }
+        assert (await customer.request("GET", "/readyz"))[0] == 503
+
+
+async def test_completed_calls_are_forgotten_in_time(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBER_S", -1.0)
+    url = await customer.stream_url()
+    for _ in range(5):
+        async with Twilio.connected(url) as twilio:
+            await twilio.settle()
+    async with Twilio.connected(url) as twilio:
+        await twilio.settle()
+        assert [key[1] for key in customer.gateway.registry._calls] == [twilio.call_sid]
