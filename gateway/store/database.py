@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -170,8 +171,12 @@ def _upgrade_sqlite(url: URL) -> None:
     # The driver of the standard library: this thread has no loop, and should not need one.
     engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), poolclass=NullPool, **_OPTIONS)
     _tune_sqlite(engine, BUSY_TIMEOUT_MS)
-    with _locked(Path(str(url.database))), engine.execution_options(**WRITE).begin() as connection:
-        _upgrade(connection)
+    file = Path(str(url.database))
+    with _locked(file):
+        # Transcripts are nobody else's to read; SQLite gives its other files the same mode.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        with engine.execution_options(**WRITE).begin() as connection:
+            _upgrade(connection)
 
 
 async def _upgrade_postgresql(url: URL) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ async def test_the_database_is_durable_and_checks_its_keys(store: Store) -> None
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     assert found == ["wal", 2, 1, 50]
+
+
+async def test_the_files_are_their_owners_only(store: Store, tmp_path: Path) -> None:
+    await store.create_key("first")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in _files(tmp_path) if ".lock" not in path.name}
+    assert modes == {"gateway.db": 0o600, "gateway.db-wal": 0o600, "gateway.db-shm": 0o600}
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 async def test_first_starts_at_once_do_not_race(url: str) -> None:
