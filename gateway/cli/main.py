@@ -11,7 +11,7 @@ import sys
 import typer
 
 from gateway._version import __version__
-from gateway.cli import calls, keys, loadtest, models, serve, simulate, webhook
+from gateway.cli import calls, keys, loadtest, models, serve, simulate, transcribe, webhook
 from gateway.cli.console import err
 from gateway.errors import CallerError, GatewayError, UsageError
 
@@ -34,7 +34,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and stop."),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+    ),
 ) -> None:
     """Options that stand before the command."""
 
@@ -46,6 +48,7 @@ app.add_typer(calls.app, name="calls")
 app.add_typer(models.app, name="models")
 app.add_typer(webhook.app, name="webhook")
 app.command()(simulate.simulate)
+app.command()(transcribe.transcribe)
 app.command()(loadtest.loadtest)
 
 
