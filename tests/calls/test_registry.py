@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from websockets.frames import Frame, Opcode
 from gateway._native.track_py import Track as Twin
 from gateway.calls import registry as module
 from gateway.calls.model import CallState
+from gateway.server.connection import MediaConnection
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 
 
@@ -48,13 +52,21 @@ async def test_audio_before_the_start_is_never_taken(customer: Customer) -> None
         assert after.checksum == twin.checksum_hex()
 
 
-def write_now(twilio: Twilio, timestamps: range) -> None:
-    """Put media into the socket itself, past the client's own buffers."""
+async def write_now(customer: Customer, twilio: Twilio, timestamps: range) -> None:
+    """Put media into the socket itself, past the client's buffers; return when the gateway's end holds them."""
     descriptor = twilio.socket.transport.get_extra_info("socket").fileno()
+    (socket,) = customer.gateway.plane.sockets
+    assert isinstance(socket, MediaConnection)
+    assert socket._transport is not None
+    gateways = socket._transport.get_extra_info("socket").fileno()
+    size = 0
     for timestamp in timestamps:
         message = json.dumps(twilio.media_message(timestamp), separators=(",", ":")).encode()
         frame = Frame(Opcode.TEXT, message).serialize(mask=True)
-        assert os.write(descriptor, frame) == len(frame)
+        size += os.write(descriptor, frame)
+    async with asyncio.timeout(10):
+        while int.from_bytes(fcntl.ioctl(gateways, termios.FIONREAD, bytes(4)), sys.byteorder) < size:
+            await asyncio.sleep(0)
 
 
 async def test_start_and_stop_sweep_what_was_sent_before_them(customer: Customer) -> None:
@@ -65,11 +77,11 @@ async def test_start_and_stop_sweep_what_was_sent_before_them(customer: Customer
         plane = customer.gateway.plane
         assert plane._timer is not None
         plane._timer.cancel()
-        write_now(twilio, range(100, 600, 20))
+        await write_now(customer, twilio, range(100, 600, 20))
         assert (await customer.start(twilio.call_sid))[0] == 200
         (track,) = (await customer.call(twilio.call_sid)).tracks
         assert track.received_ms == 0
-        write_now(twilio, range(600, 1100, 20))
+        await write_now(customer, twilio, range(600, 1100, 20))
         status, body = await customer.stop(twilio.call_sid)
         assert status == 200
         assert body["autotranscribeResponse"]["customer"]["summary"]["audioDurationMs"] == 500
