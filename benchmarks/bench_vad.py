@@ -245,7 +245,7 @@ def measure_cost(model: Silero, frames: Pcm) -> dict[str, float]:
         costs[f"model_batch_{batch}_us"] = least / batch * 1e6
         for slot in slots.tolist():
             model.release(slot)
-    machine = endpoint.Endpointer(0.42, 0.3, 3, 15, 8, 6, 625)
+    machine = endpoint.Endpointer(0.42, 0.3, 3, 15, 4, 6, 625)
     costs["level_us"] = min(_timed(lambda: level.frame_levels_db(frames)) for _ in range(9)) / len(frames) * 1e6
     pairs = [(0.9, -20.0)] * 400 + [(0.0, -70.0)] * 600
     costs["endpoint_us"] = min(_timed(lambda: [machine.push(*pair) for pair in pairs]) for _ in range(9)) / 1000 * 1e6
