@@ -16,6 +16,8 @@ _ENDINGS = vocabulary(
     "com net org edu gov mil int io co us uk ca au nz ie in de fr es it nl eu ch at se no info biz me ai dev app "
     "tv cloud online site email tech shop store live pro mail xyz"
 )
+# After a full stop and a space only these: "in", "it" and "me" begin sentences.
+_SURE_ENDINGS = vocabulary("com net org edu gov io co uk")
 _PROVIDERS = vocabulary("gmail hotmail outlook yahoo icloud aol comcast verizon protonmail googlemail")
 # A word before "at" that shows that a place, not a mailbox, follows.
 _NO_LOCAL = vocabulary(
@@ -42,7 +44,12 @@ def find_addresses(text: str, tokens: Sequence[Token], numbers: Sequence[Element
         domain = _domain(text, tokens, index if written else index + 1, written=written)
         if domain is None:
             continue
-        start = _local(text, tokens, index - 1, numeric, floor=spans[-1][1] if spans else 0, written=written)
+        floor = spans[-1][1] if spans else 0
+        if tokens[index - 1].start < floor:
+            # "ann@example@example.com": it goes on.
+            spans[-1] = (spans[-1][0], max(floor, tokens[domain].end))
+            continue
+        start = _local(text, tokens, index - 1, numeric, floor=floor, written=written)
         if start is not None:
             spans.append((start, tokens[domain].end))
     return spans
@@ -71,7 +78,7 @@ def _after_dot(text: str, tokens: Sequence[Token], index: int) -> int | None:
     if index + 1 >= len(tokens):
         return None
     between = text[tokens[index].end : tokens[index + 1].start]
-    if between == "." or (between.strip() == "." and tokens[index + 1].word in _ENDINGS):
+    if between == "." or (between.strip() == "." and tokens[index + 1].word in _SURE_ENDINGS):
         return index + 1
     if tokens[index + 1].word in _DOT_WORDS and not between.strip(" ,.") and index + 2 < len(tokens):
         return index + 2 if not text[tokens[index + 1].end : tokens[index + 2].start].strip(" ,.") else None
@@ -111,4 +118,7 @@ def _local(
 
 def _spelled(left: Token, here: Token, between: str) -> bool:
     """True for letters said one by one."""
-    return between == " " and (len(left.word) == 1 or len(here.word) == 1) and left.word not in ("i", "a")
+    if between != " ":
+        return False
+    letters = len(left.word), len(here.word)
+    return letters == (1, 1) or (1 in letters and left.word not in _NO_LOCAL)

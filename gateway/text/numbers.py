@@ -141,7 +141,7 @@ class _Reader:
         return self._cardinal(index, value, after)
 
     def _article(self, index: int) -> tuple[int, int, Form]:
-        """ "a hundred and five" is a number; "a hundred percent" is a manner of speech."""
+        """A number or a manner of speech: "a hundred and five", "a hundred percent"."""
         if self._next(index) in ("hundred", *_SCALES):
             after, count, form = self._cardinal(index, 1, index + 1)
             if form is Form.SPOKEN:

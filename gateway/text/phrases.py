@@ -28,6 +28,7 @@ _HALF_DAY = frozenset({"am", "pm", "o'clock"})
 _CURRENCY = "$£€¥₹"
 _DIGIT_NOUNS = vocabulary("digit digits number numbers numeral numerals")
 _COUNTED = frozenset({"of", "on"})
+_SAYINGS = frozenset({"24/7", "24 7", "twenty four seven", "50/50", "50 50", "fifty fifty"})
 _CLOSES = re.compile(r"\s*(?:[.,;:?!)]|$)")
 _PRICE_DIGITS = 4
 _HOURS, _MINUTES = 24, 60
@@ -48,12 +49,15 @@ def is_count_of_digits(tokens: Sequence[Token], run: Run) -> bool:
 
 
 def stays(text: str, tokens: Sequence[Token], run: Run) -> bool:
-    """True for a run of three digits or more that is a round quantity, a time of day or a price."""
-    return _is_quantity(text, tokens, run) or _is_time(text, tokens, run) or _is_price(text, run)
+    """True for a run of three digits or more that is a round quantity, a time of day, a price or a saying."""
+    if _is_quantity(text, tokens, run) or _is_price(text, run):
+        return True
+    said = text[run.elements[0].start : run.elements[-1].end].lower().replace("-", " ")
+    return said in _SAYINGS or _is_time(text, tokens, run) or _are_clock_times(text, tokens, run)
 
 
 def _is_quantity(text: str, tokens: Sequence[Token], run: Run) -> bool:
-    """ "two hundred", "five thousand", "100%": a manner of speech, one digit of knowledge."""
+    """A manner of speech, one digit of knowledge: "two hundred", "five thousand", "100%"."""
     if len(run.elements) > 1:
         return False
     only = run.elements[0]
@@ -64,12 +68,10 @@ def _is_quantity(text: str, tokens: Sequence[Token], run: Run) -> bool:
 
 
 def _is_time(text: str, tokens: Sequence[Token], run: Run) -> bool:
-    """ "3:30", "at three thirty", "seven oh five p.m."; a run that holds more is none."""
+    """A time in words: "at three thirty", "seven oh five p.m."; a run that holds more is none."""
     if not 2 <= len(run.elements) <= 3:
         return False
     hour, *minutes = run.elements
-    if hour.form is Form.WRITTEN and text[hour.end : minutes[0].start] == ":" and len(minutes) == 1:
-        return _clock(tokens[hour.first].word, _HOURS) and _clock(tokens[minutes[0].first].word, _MINUTES, exact=True)
     if not _spoken_minutes(minutes) or hour.form not in (Form.DIGIT, Form.SPOKEN):
         return False
     if tokens[hour.first].word not in _HOUR_WORDS or hour.first != hour.last:
@@ -79,6 +81,19 @@ def _is_time(text: str, tokens: Sequence[Token], run: Run) -> bool:
         return True
     closed = after in _AFTER_TIME or _CLOSES.match(text, run.elements[-1].end) is not None
     return closed and _word_before(tokens, run) in _BEFORE_TIME
+
+
+def _are_clock_times(text: str, tokens: Sequence[Token], run: Run) -> bool:
+    """Times in digits: "3:30", "between 10:30 and 11:00"; one or two and nothing else."""
+    if len(run.elements) not in (2, 4):
+        return False
+    pairs = zip(run.elements[::2], run.elements[1::2], strict=True)
+    return all(
+        text[hour.end : minute.start] == ":"
+        and _clock(tokens[hour.first].word, _HOURS)
+        and _clock(tokens[minute.first].word, _MINUTES, exact=True)
+        for hour, minute in pairs
+    )
 
 
 def _spoken_minutes(minutes: Sequence[Element]) -> bool:
@@ -93,7 +108,7 @@ def _clock(digits: str, limit: int, *, exact: bool = False) -> bool:
 
 
 def _is_price(text: str, run: Run) -> bool:
-    """ "$25.99": a currency sign, two digits at most, a dot, two digits."""
+    """A currency sign, two digits at most, a dot, two digits: "$25.99"."""
     if len(run.elements) != 2 or run.count > _PRICE_DIGITS:
         return False
     whole, fraction = run.elements

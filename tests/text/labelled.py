@@ -98,6 +98,12 @@ SENTENCES: list[tuple[str, str]] = [
     ("security code, seven seven", "security code, ##"),
     ("The expiration date is ten twenty", "The expiration date is ####"),
     # What stays
+    ("We are open 24/7.", "="),
+    ("it was fifty-fifty", "="),
+    ("between 10:30 and 11:00", "="),
+    ("10:30, 11:00 and 12:15", "##:##, ##:## and ##:##"),
+    ("We arrived at home. In the evening it rained.", "="),
+    ("We stayed at home. It rained.", "="),
     ("One moment, please.", "="),
     ("one of the agents", "="),
     ("Is there one more thing?", "="),
