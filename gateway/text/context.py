@@ -33,7 +33,8 @@ _REQUEST = re.compile(
 )
 # "4 1 is my PIN": the number came first.
 _BACKWARD = re.compile(
-    r"(?:(?<!what )(?<!where )\bis|(?<!what)(?<!where)'s|\bwas|\bwere|\bfor|\bare)\s+(?:my|the|your|our|her|his)\s+(?:\w+\s+){0,2}$",
+    r"(?:(?<!what )(?<!where )\bis|(?<!what)(?<!where)'s|\bwas|\bwere|\bfor|\bare)"
+    r"\s+(?:my|the|your|our|her|his)\s+(?:\w+\s+){0,2}$",
     re.IGNORECASE,
 )
 _LOOK_BEHIND = 48
