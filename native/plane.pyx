@@ -144,7 +144,7 @@ cdef void _take_bytes(
     """Parse what a tick received; keep what is left over."""
     cdef Py_ssize_t consumed = 0
     cdef FrameHeader header
-    cdef Verdict verdict
+    cdef Verdict verdict = VERDICT_NEED
     cdef bint kept
     state.bytes += size
     state.last_bytes_ms = now_ms

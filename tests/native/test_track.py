@@ -66,6 +66,7 @@ STATE = (
     "reanchors",
     "read_position",
     "jump_pending",
+    "jump_queued",
 )
 
 
@@ -84,6 +85,7 @@ def test_is_empty_before_the_first_media(kernel: ModuleType) -> None:
         "anchor_ms": None,
         "gate_open": False,
         "jump_pending": False,
+        "jump_queued": False,
         "available": 0,
         "checksum": "0" * 32,
     }
@@ -122,6 +124,7 @@ def test_a_longer_gap_is_a_jump(kernel: ModuleType) -> None:
     subject.place(100, audio(160), NOW)
     subject.place(2121, audio(80, 9), NOW)
     assert subject.available() == 160
+    assert subject.jump_queued
     assert not subject.jump_pending
     with pytest.raises(ValueError, match="no jump is pending"):
         subject.take_jump()
