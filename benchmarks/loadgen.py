@@ -146,6 +146,7 @@ class _Call:
             self._send(socket, frame(closing(self.identity, voice.sequence + 1, stream_sid).encode()))
         finally:
             await socket.close()
+            self._load.sent += socket.frames
 
     async def _start(self, gateway: GatewayClient) -> None:
         guid = self.identity.call_sid
@@ -166,7 +167,7 @@ class _Call:
     def _send(self, socket: MediaSocket, data: bytes) -> None:
         if not socket.lost:
             socket.write(data)
-            self._load.sent += 1
+            self._load.playing += 1
 
     def _tick(self, socket: MediaSocket, voice: Voice) -> None:
         if self._over.done() or socket.lost:
@@ -205,7 +206,10 @@ class Load:
         self.payloads = Payloads(plan.recording)
         self.tally = Tally(plan.ends, self.payloads.frames)
         self.lateness = Lateness()
+        self.playing = 0
+        """Messages written so far."""
         self.sent = 0
+        """Frames of the calls that are over: their messages, and what closed their sockets."""
         self._on_ready = on_ready
         self._on_progress = on_progress
         self._live = 0
@@ -260,7 +264,7 @@ class Load:
         latency = Spread.of(self.tally.latencies_ms)
         failed = self._errors.total()
         late = self.lateness.percentile(0.99)
-        return Progress(self._live, self._done, failed, self.sent, self.tally.posts, latency.p50, latency.p95, late)
+        return Progress(self._live, self._done, failed, self.playing, self.tally.posts, latency.p50, latency.p95, late)
 
     async def _settle(self, gateway: GatewayClient, before: dict[str, float]) -> dict[str, float]:
         """Wait until everything sent is counted and nothing more comes; the growth of every counter."""

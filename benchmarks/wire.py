@@ -106,6 +106,8 @@ class MediaSocket(asyncio.Protocol):
         self._opened: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[None] = loop.create_future()
         self._closing = False
+        self.frames = 0
+        """WebSocket frames sent, control frames too: a gateway counts what it reads."""
 
     @classmethod
     async def open(
@@ -167,6 +169,7 @@ class MediaSocket(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
+                self.frames += self._opened.done()
             else:
                 self._transport.close()
 
@@ -184,6 +187,7 @@ class MediaSocket(asyncio.Protocol):
         """Send one frame, as it is."""
         if self._transport is not None:
             self._transport.write(data)
+            self.frames += 1
 
     async def close(self, seconds: float = 5.0) -> None:
         """Close with 1000, waiting for the answer so long; then drop the connection."""

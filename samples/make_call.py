@@ -90,7 +90,7 @@ CALL: tuple[Turn, ...] = (
     customer("It is martin dot lane at example dot com.", after=700, secret=("email", "martin.lane@example.com")),
     agent(
         "Thank you, Martin.",
-        "There is a broken cable in your street, and our engineers will fix it by six o'clock this evening.",
+        "There is a broken cable in your street, and our engineers will fix it this evening.",
         after=800,
     ),
     customer("Okay, good.", after=-350),

@@ -41,7 +41,7 @@ async def run(peer: Peer, **more: Any) -> dict[str, Any]:
 async def test_a_run_without_faults() -> None:
     # 30 media messages in: 15 frames of each track.
     report = await run(Peer(posts=[(30, transcript("Hello.", start=0, end=200))]))
-    assert report["messages"] == {"sent": 3 * (100 + 3), "counted": 3 * (100 + 3), "lost": 0}
+    assert report["messages"] == {"sent": 3 * (100 + 4), "counted": 3 * (100 + 4), "lost": 0}
     assert report["calls"] == {"asked": 3, "done": 3, "errors": {}}
     assert report["transcripts"] == 3
     assert report["utterancesPerCall"]["p50"] == 1
@@ -65,7 +65,7 @@ async def test_a_message_that_the_gateway_did_not_count_is_lost() -> None:
     report = await run(Peer(lose=2), calls=1, transcripts=False)
     assert report["messages"]["lost"] == 2
     assert not report["ok"]
-    assert "2 of 103 messages not counted by the gateway" in report["bad"]
+    assert "2 of 104 messages not counted by the gateway" in report["bad"]
 
 
 async def test_a_run_without_transcripts_is_bad_unless_none_are_awaited() -> None:

@@ -117,7 +117,9 @@ class _App:
         return web.json_response({"items": [{k: v for k, v in item.items() if k != "after"} for item in there]})
 
     async def metrics(self, request: web.Request) -> web.Response:
-        total = max(0, sum(len(socket.messages) for socket in self.peer.sockets) - self.peer.lose)
+        # As the gateway does, with the frame that closed a socket.
+        frames = sum(len(socket.messages) + socket.ended.is_set() for socket in self.peer.sockets)
+        total = max(0, frames - self.peer.lose)
         lines = f"# HELP gateway_wire_messages_total x\ngateway_wire_messages_total {float(total)}\n"
         return web.Response(text=lines)
 

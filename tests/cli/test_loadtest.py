@@ -52,7 +52,7 @@ def test_the_command_reports_and_its_exit_code_tells(
     done = invoke(*quiet, "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["messages"]["lost"] == 1
-    assert "1 of 103 messages not counted" in done.stderr
+    assert "1 of 104 messages not counted" in done.stderr
     peer_in_thread.lose = 0
     shown = invoke(*quiet)
-    assert "103 sent, 0 lost" in shown.stdout
+    assert "104 sent, 0 lost" in shown.stdout
