@@ -52,7 +52,7 @@ extensions = [
 ]
 
 setup(
-    ext_modules=cythonize(
+    ext_modules=cythonize(  # type: ignore[no-untyped-call]  # Cython publishes no types for it
         extensions,
         include_path=["."],  # the .pxd lie in the package, where Cython looks for them: gateway/_native
         annotate=ANNOTATE,

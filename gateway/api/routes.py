@@ -8,11 +8,12 @@ import orjson
 from aiohttp import web
 
 from gateway.api import control, messages, openapi, schemas, service
-from gateway.api.access import access_middleware
+from gateway.api.access import access_middleware, believe
 from gateway.api.auth import AUTHENTICATOR, Authenticator, Protected
 from gateway.api.context import CONTEXT, ApiContext
 from gateway.api.endpoints import Endpoint, Parameter
 from gateway.api.envelope import envelope_middleware, expect_handler
+from gateway.api.origin import Proxies
 
 __all__ = ["ENDPOINTS", "install", "routes"]
 
@@ -181,6 +182,7 @@ def install(app: web.Application, context: ApiContext) -> None:
     """
     app[CONTEXT] = context
     app[AUTHENTICATOR] = Authenticator(context.store)
+    believe(app, Proxies(context.settings.trusted_proxies))
     app.middlewares.append(access_middleware)
     app.middlewares.append(envelope_middleware)
     app.add_routes(routes())

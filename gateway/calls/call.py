@@ -4,8 +4,8 @@ A call has an account and a guid (its SID at Twilio). Media streams come and go;
 
     call time = stream time + anchor − zero
 
-``anchor`` maps a stream's own timestamps to the gateway's monotonic clock and belongs to the stream; ``zero`` belongs
-to the call and is the highest media time read on any track when its first start was accepted (none yet: its first media).
+``anchor`` maps a stream's own timestamps to the gateway's monotonic clock and belongs to the stream. ``zero`` belongs
+to the call: the highest media time read on any track when its first start was accepted (none yet: its first media).
 """
 
 from __future__ import annotations

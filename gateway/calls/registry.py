@@ -79,6 +79,9 @@ class Registry:
         # Hang-ups whose last utterances are in flight; a stop that comes meanwhile waits for its summary.
         self._partings: dict[Call, asyncio.Task[None]] = {}
         self._arrivals = 0
+        # Set while no call is being transcribed.
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     # Media streams
 
@@ -334,6 +337,10 @@ class Registry:
         """Calls being transcribed."""
         return sum(call.state is CallState.TRANSCRIBING for call in self._calls.values())
 
+    async def idle(self) -> None:
+        """Return when no call is being transcribed."""
+        await self._idle.wait()
+
     async def close(self) -> None:
         """End every call as a hang-up would and wait for what is in flight; sockets are closed by their owner."""
         for call in list(self._calls.values()):
@@ -357,6 +364,10 @@ class Registry:
         live = dict.fromkeys(CallState, 0)
         for call in self._calls.values():
             live[call.state] += 1
+        if live[CallState.TRANSCRIBING]:
+            self._idle.clear()
+        else:
+            self._idle.set()
         for state, number in live.items():
             metrics.CALLS.labels(state).set(number)
 

@@ -37,7 +37,7 @@ class _Session:
 class Conversations:
     """The record of each started call, and its way out.
 
-    A call that is started again after its hang-up is a new session of the same conversation; the store shows them as one.
+    A call that is started again after its hang-up is a new session of the same conversation: the store shows one.
     """
 
     def __init__(self, delivery: Delivery, writer: Writer, redactor: Callable[[], Redactor]) -> None:

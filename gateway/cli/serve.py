@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -13,7 +15,7 @@ __all__ = ["serve"]
 
 
 def serve(
-    config: Path | None = typer.Option(None, "--config", help="TOML file with settings.", metavar="FILE"),
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings.", metavar="FILE")] = None,
 ) -> None:
     """Serve media, API and pages on one port until SIGTERM."""
     import uvloop
@@ -21,6 +23,8 @@ def serve(
     from gateway import log
     from gateway.server import app
 
+    # What the gateway writes holds transcripts and keys: its owner's alone.
+    os.umask(0o077)
     settings = load(config)
     log.configure(settings.log)
     uvloop.run(app.serve(settings))

@@ -135,9 +135,8 @@ class Gateway:
     async def drain(self) -> None:
         """Refuse what is new, give calls a while to end, then end them: flush, deliver, close 1001."""
         self.media.draining = self.registry.draining = True
-        deadline = asyncio.get_running_loop().time() + self.settings.drain_seconds
-        while self.registry.transcribing and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.registry.idle(), self.settings.drain_seconds)
         sockets = [socket for socket in self.plane.sockets if isinstance(socket, MediaConnection)]
         for socket in sockets:
             socket.sweep()

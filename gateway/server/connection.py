@@ -157,6 +157,9 @@ class MediaConnection(asyncio.Protocol):
             self._end_of_input(data)
         else:
             self._protocol_bytes(data)
+            if kind == plane_kernel.BROKEN and self._protocol.state is State.OPEN:
+                # What `websockets` would only see behind the payload, or lets pass (RFC 6455 §5.2, minimal lengths).
+                raise WireError(CloseCode.PROTOCOL_ERROR, "malformed frame header")
 
     def _protocol_bytes(self, data: bytes) -> None:
         """A frame that is not a plain text message: ``websockets`` answers pings and closes and judges errors."""

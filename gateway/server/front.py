@@ -1,7 +1,7 @@
 """The front door: one port for media, API and pages. aiohttp parses every head; media upgrades leave it here.
 
-Handing a socket over is one synchronous step: the 101 is written, the transport gets the media socket as its
-protocol, and aiohttp's request handler is told that its connection is gone. That touches aiohttp's inside (``_message_tail``,
+Handing a socket over is one synchronous step: the 101 is written, the transport gets the media socket as its protocol,
+and aiohttp's request handler is told that its connection is gone. That touches aiohttp's inside (``_message_tail``,
 ``transport``), so aiohttp is pinned, and ``tests/server/test_front.py`` guards it on fresh and on reused connections.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import ssl
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from gateway import metrics
+from gateway.api.envelope import error_response
 from gateway.config import LimitSettings
 from gateway.errors import RequestError
 from gateway.server.connection import ConnectionServices, MediaConnection
@@ -87,6 +88,23 @@ class _HeadGuard(RequestHandler):
             )
             self.force_close()
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not read in the API's envelope; what was sent is quoted nowhere."""
+        log.info("malformed request", status=status, error=type(exc).__name__, remote=request.remote)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        self.close()
+        response = error_response(status, f"{status}-01", "The request is not valid HTTP/1.1, or has no handler.")
+        response.headers["Server"] = "gateway"
+        response.force_close()
+        return response
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_done()
         super().connection_lost(exc)
@@ -142,7 +160,7 @@ class MediaRoute:
             metrics.UPGRADES.labels("bad_handshake").inc()
             message = "This is a media stream's address: it takes a WebSocket handshake (RFC 6455) only."
             raise RequestError(status, f"{status}-01", message)
-        handler = cast(RequestHandler, request.protocol)
+        handler = request.protocol
         transport = handler.transport
         if transport is None:
             return _HandedOver(status=101)
@@ -203,5 +221,5 @@ async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLCo
     assert runner.server is not None  # noqa: S101 - set by setup()
     loop = asyncio.get_running_loop()
     return await loop.create_server(
-        FrontServer(cast(Server, runner.server)), host, port, ssl=context, backlog=BACKLOG, reuse_address=True
+        FrontServer(runner.server), host, port, ssl=context, backlog=BACKLOG, reuse_address=True
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -95,7 +95,7 @@ class MediaPlane:
             return
         started = time.perf_counter()
         for reader in kernel.tick(monotonic_ms()):
-            owner = reader.owner
+            owner = cast(PlaneSocket | None, reader.owner)
             if owner is not None:
                 owner.drain()
         metrics.TICK_SECONDS.observe(time.perf_counter() - started)

@@ -1,7 +1,7 @@
 """One open track: PCM in 32 ms frames, its endpointer, and the audio of the utterance that is open.
 
-Sans-I/O: :meth:`SpeechTrack.take` hands out frames, :meth:`SpeechTrack.judge` takes their speech probabilities back in the
-same order and yields what ended. Positions are samples of stream time, so that offsets survive gaps and late starts.
+Sans-I/O: :meth:`SpeechTrack.take` hands out frames, :meth:`SpeechTrack.judge` takes their speech probabilities back in
+the same order and yields what ended. Positions are samples of stream time, so that offsets survive gaps.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ FRAME_MS = 32
 
 MAX_FRAMES_A_PASS = 64
 """Two seconds: a track that has fallen behind must not hold up the others' batch."""
+
+GATE_HOLD_FRAMES = 31
+"""Quiet frames (1 s) that the model still judges: shorter pauses are its business (benchmarks/bench_vad.py)."""
 
 LATE_MEDIA_MS = 100
 """Beyond the endpoint silence, how long missing media are waited for before they count as silence."""
@@ -84,8 +87,7 @@ class SpeechTrack:
         self.slot = slot
         self.finishing = False
         self.finished = False
-        self._gate_dbfs = vad.gate_dbfs
-        self._last_level = -96.0
+        self._gate = level.LevelGate(vad.gate_dbfs, GATE_HOLD_FRAMES)
         self._late_ms = settings.silence_ms + LATE_MEDIA_MS
         self._endpointer = endpoint.Endpointer(
             threshold=vad.threshold,
@@ -99,7 +101,6 @@ class SpeechTrack:
         # Audio that an utterance may still need, a row a frame; the first row is frame `_kept_from`.
         self._kept: deque[Pcm] = deque()
         self._kept_from = 0
-        self._spare_frames = (settings.pre_roll_ms + settings.min_speech_ms + settings.silence_ms) // FRAME_MS + 2
         # Stream position of frame 0.
         self._origin = media.read_position
         self._batch: _Batch | None = None
@@ -109,7 +110,7 @@ class SpeechTrack:
 
         Returns:
             Frames of shape ``(n, 256)`` and a mask of shape ``(n,)``; None when there is nothing to do. A mask of
-            False is a frame below the level gate: silence without asking the model.
+            False is a frame in a long quiet: silence without asking the model.
         """
         media = self.media
         frames = min(media.available() // FRAME, MAX_FRAMES_A_PASS)
@@ -122,13 +123,9 @@ class SpeechTrack:
         if not len(pcm) and closing is None:
             return None
         levels = level.frame_levels_db(pcm)
-        # Two quiet frames in a row: the onset of speech is always judged, and any chunking gates the same frames.
-        before = np.concatenate([np.array([self._last_level], np.float32), levels[:-1]])
-        if len(levels):
-            self._last_level = float(levels[-1])
         self._batch = _Batch(levels, closing)
         self._kept.extend(pcm)
-        return pcm, (levels >= self._gate_dbfs) | (before[: len(levels)] >= self._gate_dbfs)
+        return pcm, self._gate.admit(levels)
 
     def _closing(self, now_ms: int) -> Ending | None:
         """Whether the utterance ends behind what can be read now, whatever the frames say."""
@@ -153,11 +150,9 @@ class SpeechTrack:
             events = machine.push(probability, level_db)
             if events & endpoint.CUT:
                 yield self._segment(machine.start_frame, machine.cut_frame, Ending.CUT)
-                self._drop_before(machine.cut_frame)
             if events & endpoint.ENDED:
                 yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
-        if not machine.open:
-            self._drop_before(machine.frame - self._spare_frames)
+        self._drop_before(machine.keep_frame)
         if batch.closing is not None:
             yield from self._close(batch.closing)
 
@@ -170,6 +165,7 @@ class SpeechTrack:
         elif reason is Ending.FINISH:
             self.finished = True
         machine.reset(0)
+        self._gate.reset()
         self._kept.clear()
         self._kept_from = 0
         self._origin = self.media.read_position

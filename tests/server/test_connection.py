@@ -66,6 +66,8 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True, masked: bool = True,
         (frame(1, b"a" * 40000, fin=False) + frame(0, b"b" * 40000), 1009),
         (b"\x81\xff" + struct.pack("!Q", 100 * 1024 * 1024) + b"mask" + b"a" * 4096, 1009),
         (b"\x81\xff" + b"\xff" * 8 + b"mask", 1009),
+        (b"\x81\xfe\x00\x05maskhello", 1002),
+        (b"\xc1\xff" + struct.pack("!Q", 1000) + b"mask", 1002),
     ],
     ids=[
         "unmasked",
@@ -81,6 +83,8 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True, masked: bool = True,
         "fragments-over-64k",
         "100-MB",
         "negative-length",
+        "overlong-length",
+        "rsv-before-payload",
     ],
 )
 async def test_frames_that_close_the_socket(customer: Customer, data: bytes, code: int) -> None:

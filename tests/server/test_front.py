@@ -158,6 +158,17 @@ async def test_a_head_over_16_kib_is_refused(dial: Dial) -> None:
     assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
+async def test_malformed_http_is_answered_in_the_envelope(dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.write(b"GET / HTTP/1.1\r\nHost: gateway\r\nno colon here\r\n\r\n")
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 400 ")
+    assert b"aiohttp" not in head
+    error = json.loads(body)["error"]
+    assert error["code"] == "400-01"
+    assert "colon" not in error["message"]
+
+
 async def test_a_head_that_never_ends_is_cut_off(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.server.front.HEAD_S", 0.05)
     reader, writer = await dial()

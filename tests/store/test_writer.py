@@ -39,7 +39,7 @@ def lock(tmp_path: Path, store: Store) -> sqlite3.Connection:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - properties, nothing announces them
+        while not condition():
             await asyncio.sleep(0.005)
 
 
