@@ -42,9 +42,7 @@ def test_is_a_telephone_recording_of_about_a_minute(reference: dict[str, Any]) -
     assert reference["durationMs"] == pytest.approx(info.duration * 1000, abs=1)
 
 
-def test_each_turn_lies_in_its_speakers_channel(
-    reference: dict[str, Any], audio: NDArray[np.float64]
-) -> None:
+def test_each_turn_lies_in_its_speakers_channel(reference: dict[str, Any], audio: NDArray[np.float64]) -> None:
     for turn in reference["turns"]:
         channel = audio[:, CHANNEL[turn["speaker"]]]
         start, end = turn["start_ms"] * 8, turn["end_ms"] * 8
@@ -79,9 +77,7 @@ def _luhn(number: str) -> bool:
 
 
 def test_holds_a_card_a_pin_an_address_and_a_number_all_made_up(reference: dict[str, Any]) -> None:
-    secrets = {
-        turn["secret"]["kind"]: turn["secret"]["written"] for turn in reference["turns"] if "secret" in turn
-    }
+    secrets = {turn["secret"]["kind"]: turn["secret"]["written"] for turn in reference["turns"] if "secret" in turn}
     assert set(secrets) == {"card", "pin", "email", "phone"}
     assert len(secrets["card"].replace(" ", "")) == 16
     assert _luhn(secrets["card"].replace(" ", ""))
@@ -95,8 +91,6 @@ def test_the_words_are_those_of_the_secret(reference: dict[str, Any]) -> None:
     for turn in reference["turns"]:
         if "secret" in turn and turn["secret"]["kind"] != "email":
             spoken = "".join(
-                str(names.index(word))
-                for word in re.findall(r"[a-z]+", turn["text"].lower())
-                if word in names
+                str(names.index(word)) for word in re.findall(r"[a-z]+", turn["text"].lower()) if word in names
             )
             assert spoken == turn["secret"]["written"].replace(" ", "")
