@@ -113,6 +113,9 @@ class SpeechTrack:
             False is a frame in a long quiet: silence without asking the model.
         """
         media = self.media
+        if self._endpointer.frame == 0:
+            # Only now: a track that was opened before its first media learns from them where it begins.
+            self._origin = media.read_position
         frames = min(media.available() // FRAME, MAX_FRAMES_A_PASS)
         pcm = media.read(frames * FRAME).reshape(frames, FRAME) if frames else np.empty((0, FRAME), np.int16)
         closing = self._closing(now_ms)

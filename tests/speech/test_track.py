@@ -172,6 +172,13 @@ def test_positions_are_those_of_the_stream() -> None:
     assert ms(line.found[0]) == (5100 + 320, 5100 + 960)
 
 
+def test_a_track_opened_before_its_first_media_begins_with_them() -> None:
+    line = Line()
+    line.place(np.concatenate([quiet(320), tone(640), quiet(640)]), at_ms=149)
+    line.work()
+    assert ms(line.found[0]) == (149 + 320, 149 + 960)
+
+
 @pytest.mark.parametrize("rest", [0, 1, FRAME - 1])
 def test_the_last_part_of_a_frame_is_heard(rest: int) -> None:
     line = Line()
