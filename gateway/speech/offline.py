@@ -35,7 +35,8 @@ PIECE_MS = 20
 
 _SAMPLES_PER_MS = 8
 
-# Utterances among which like lengths are sought: about five minutes of a call, which bounds the audio that waits.
+# Utterances among which like lengths are sought: enough to fill batches, few enough to give the cores work early on
+# (about five minutes of a call).
 _WINDOW = 64
 
 # Audio of a batch, padding counted. Small enough that a call of a minute keeps every core at work.
@@ -112,19 +113,19 @@ def transcribe(
         progress: called from this thread, about once a second of audio and whenever a batch is done.
     """
     duration_ms = max((len(pcm) for pcm in tracks.values()), default=0) // _SAMPLES_PER_MS
-    found: list[Found] = []
+    places: list[_Place] = []
     threads = settings.asr.threads or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         work = _Work(engine, pool, settings.asr.max_batch, len(tracks), progress)
         try:
             for one in listen(tracks, voice, settings.vad, settings.endpoint, work.listened):
-                found.append(one)
+                places.append(_Place(one.role, one.segment.start, one.segment.end))
                 work.add(one)
             hypotheses = work.finish(duration_ms)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return Transcription(duration_ms, tuple(_redacted(found, hypotheses)), hypotheses.count(None))
+    return Transcription(duration_ms, tuple(_redacted(places, hypotheses)), hypotheses.count(None))
 
 
 @dataclass(slots=True)
@@ -289,14 +290,23 @@ def _decode(engine: Engine, batch: Sequence[Found]) -> list[Hypothesis | None]:
         return [None]
 
 
-def _redacted(found: Sequence[Found], hypotheses: Sequence[Hypothesis | None]) -> Iterator[Utterance]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is kept of an utterance until it has its text: not its audio. Samples from the recording's first one."""
+
+    role: Role
+    start: int
+    end: int
+
+
+def _redacted(places: Sequence[_Place], hypotheses: Sequence[Hypothesis | None]) -> Iterator[Utterance]:
     """Redaction in the order of the endpoints over both speakers: what one asks for, the other answers."""
     redactor = Redactor()
-    for one, hypothesis in zip(found, hypotheses, strict=True):
+    for one, hypothesis in zip(places, hypotheses, strict=True):
         if hypothesis is None or not hypothesis.text.strip():
             continue
-        start_ms = one.segment.start // _SAMPLES_PER_MS
-        end_ms = max(start_ms + 1, one.segment.end // _SAMPLES_PER_MS)
+        start_ms = one.start // _SAMPLES_PER_MS
+        end_ms = max(start_ms + 1, one.end // _SAMPLES_PER_MS)
         text = hypothesis.text
         yield Utterance(one.role, start_ms, end_ms, text, _redact(redactor, text, one.role), hypothesis.confidence)
 
