@@ -181,6 +181,12 @@ class EndpointSettings(_Section):
 
     min_speech_ms: int = Field(96, ge=32, le=2000, description="shorter bursts are not speech")
     silence_ms: int = Field(480, ge=96, le=5000, description="silence that ends an utterance")
+    long_ms: int = Field(
+        10_000,
+        ge=1000,
+        le=30_000,
+        description="a longer utterance ends at half the silence, one twice as long at a third",
+    )
     pre_roll_ms: int = Field(128, ge=0, le=1000, description="audio kept before the first speech frame")
     post_roll_ms: int = Field(192, ge=0, le=1000, description="audio kept after the last speech frame")
     max_utterance_ms: int = Field(20_000, ge=2000, le=30_000, description="a longer one is cut at its quietest place")

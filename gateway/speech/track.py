@@ -35,6 +35,9 @@ MAX_FRAMES_A_PASS = 64
 GATE_HOLD_FRAMES = 31
 """Quiet frames (1 s) that the model still judges: shorter pauses are its business (benchmarks/bench_vad.py)."""
 
+MIN_SILENCE_FRAMES = 5
+"""The shortest pause (160 ms) that ends a long utterance; shorter ones are those between words."""
+
 LATE_MEDIA_MS = 100
 """Beyond the endpoint silence, how long missing media are waited for before they count as silence."""
 
@@ -89,11 +92,13 @@ class SpeechTrack:
         self.finished = False
         self._gate = level.LevelGate(vad.gate_dbfs, GATE_HOLD_FRAMES)
         self._late_ms = settings.silence_ms + LATE_MEDIA_MS
+        self._silence_frames = max(1, settings.silence_ms // FRAME_MS)
+        self._long_frames = settings.long_ms // FRAME_MS
         self._endpointer = endpoint.Endpointer(
             threshold=vad.threshold,
             release=vad.release,
             min_speech_frames=max(1, settings.min_speech_ms // FRAME_MS),
-            silence_frames=max(1, settings.silence_ms // FRAME_MS),
+            silence_frames=self._silence_frames,
             pre_roll_frames=settings.pre_roll_ms // FRAME_MS,
             post_roll_frames=settings.post_roll_ms // FRAME_MS,
             max_frames=settings.max_utterance_ms // FRAME_MS,
@@ -150,6 +155,7 @@ class SpeechTrack:
             return
         machine = self._endpointer
         for probability, level_db in zip(probabilities.tolist(), batch.levels.tolist(), strict=True):
+            machine.silence_frames = self._patience()
             events = machine.push(probability, level_db)
             if events & endpoint.CUT:
                 yield self._segment(machine.start_frame, machine.cut_frame, Ending.CUT)
@@ -158,6 +164,21 @@ class SpeechTrack:
         self._drop_before(machine.keep_frame)
         if batch.closing is not None:
             yield from self._close(batch.closing)
+
+    def _patience(self) -> int:
+        """Frames of silence that end the utterance: the longer it is, the shorter a pause will do.
+
+        A pause taken in time is a better border than the cut that comes at the longest an utterance may be, and its
+        text is there sooner. The idea is that of FunASR's dynamic voice activity detection.
+        """
+        machine = self._endpointer
+        if not machine.open:
+            return self._silence_frames
+        length = machine.frame - machine.start_frame
+        if length < self._long_frames:
+            return self._silence_frames
+        share = 2 if length < 2 * self._long_frames else 3
+        return max(min(MIN_SILENCE_FRAMES, self._silence_frames), self._silence_frames // share)
 
     def _close(self, reason: Ending) -> Iterator[Segment]:
         machine = self._endpointer
