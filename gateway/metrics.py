@@ -48,6 +48,9 @@ ASR_BATCH = Histogram(
 )
 ASR_SECONDS = Histogram("gateway_asr_step_seconds", "Time of one batch", registry=REGISTRY)
 ASR_WAIT_SECONDS = Histogram("gateway_asr_final_seconds", "Endpoint to final text", buckets=_LATENCY, registry=REGISTRY)
+ASR_SPECULATED = Counter(
+    "gateway_asr_speculated_total", "Decodes begun at a pause, by what became of them", ["result"], registry=REGISTRY
+)
 ASR_SHED = Counter("gateway_asr_shed_total", "Decodes given up", ["kind"], registry=REGISTRY)
 ASR_FAILED = Counter("gateway_asr_failed_total", "Decodes that raised", registry=REGISTRY)
 

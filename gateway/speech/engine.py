@@ -1,4 +1,4 @@
-"""The recognizer as an interface: audio of many utterances in, hypotheses out.
+"""The models as interfaces; the recognizer: audio of many utterances in, hypotheses out.
 
 An engine decodes *segments* (an encoder-decoder, which wants the whole utterance) or carries *state* from chunk to
 chunk (a transducer). Both fit behind one streaming session: audio goes in with :meth:`Session.accept`, and
@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Engine", "Hypothesis", "Job", "Kind", "Pcm", "Session", "Token"]
+__all__ = ["Engine", "Hypothesis", "Job", "Kind", "Pcm", "Session", "Token", "VoiceActivity"]
 
 Pcm = NDArray[np.int16]
 """Linear PCM, mono, 8 kHz, 16 bit: shape ``(samples,)``."""
@@ -90,3 +90,16 @@ class Engine(Protocol):
 
     def warm_up(self) -> None:
         """Run once on silence so that the first call does not pay for lazy initialisation."""
+
+
+class VoiceActivity(Protocol):
+    """A voice activity model that keeps state for many tracks, a slot each (:class:`gateway.speech.silero.Silero`)."""
+
+    def acquire(self) -> int:
+        """A slot with fresh state."""
+
+    def release(self, slot: int) -> None:
+        """Give a slot back."""
+
+    def judge(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Probability of speech, shape ``(batch,)``, in frames of shape ``(batch, 256)``."""

@@ -13,20 +13,18 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway._native import mulaw, track
 from gateway.calls.model import Role
 from gateway.config import EndpointSettings, Settings, VadSettings
 from gateway.delivery.delivery import mask as mask_all
-from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm
+from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, VoiceActivity
 from gateway.speech.track import Segment, SpeechTrack
 from gateway.text.redaction import Redactor
 
-__all__ = ["Found", "Progress", "Transcription", "Utterance", "VoiceActivity", "batches", "listen", "transcribe"]
+__all__ = ["Found", "Progress", "Transcription", "Utterance", "batches", "listen", "transcribe"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,19 +42,6 @@ _BATCH_AUDIO_MS = 32_000
 
 Progress = Callable[[int], None]
 """Told how many ms of the recording are worked through; never less than before."""
-
-
-class VoiceActivity(Protocol):
-    """What is needed of :class:`gateway.speech.silero.Silero`."""
-
-    def acquire(self) -> int:
-        """A slot with fresh state."""
-
-    def release(self, slot: int) -> None:
-        """Give a slot back."""
-
-    def judge(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
-        """Probability of speech, shape ``(batch,)``, in frames of shape ``(batch, 256)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +180,9 @@ def _pass(lines: Sequence[_Line], voice: VoiceActivity, now_ms: int) -> Iterator
         for row, probability in zip(asked, probabilities, strict=True):
             judged[row][:] = probability
     for (line, _, _), probabilities in zip(taken, judged, strict=True):
-        for segment in line.speech.judge(probabilities):
-            yield Found(line.role, segment)
+        for found in line.speech.judge(probabilities):
+            if isinstance(found, Segment):
+                yield Found(line.role, found)
 
 
 @dataclass(slots=True)

@@ -154,6 +154,19 @@ class Recognizer:
         self._show_depth()
         return future
 
+    def promote(self, future: asyncio.Future[Hypothesis], deadline: float) -> None:
+        """A speculative decode has become what is waited for: it goes with the finals, if no worker has begun it."""
+        with self._lock:
+            for at, item in enumerate(self._waiting):
+                if item.future is future:
+                    del self._waiting[at]
+                    self._counts[item.kind] -= 1
+                    item.kind, item.deadline = Kind.FINAL, deadline
+                    bisect.insort(self._waiting, item)
+                    self._counts[Kind.FINAL] += 1
+                    break
+        self._show_depth()
+
     def _make_room(self, item: _Waiting) -> _Waiting | None:
         """Under the lock: who has to go for ``item`` to wait; ``item`` itself if it is the least wanted."""
         if item.kind is not Kind.FINAL and self.overloaded:

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -22,10 +22,9 @@ from gateway import metrics
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
-from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm
+from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, VoiceActivity
 from gateway.speech.recognizer import Recognizer
-from gateway.speech.silero import Silero
-from gateway.speech.track import FRAME_MS, Segment, SpeechTrack
+from gateway.speech.track import FRAME_MS, Ending, Pause, Segment, SpeechTrack
 
 if TYPE_CHECKING:
     from gateway._native.track_py import Track as TrackMedia
@@ -50,11 +49,15 @@ class SpeechListener(Protocol):
 
 @dataclass(eq=False, slots=True)
 class OpenTrack:
-    """A track in the stage."""
+    """A track in the stage.
+
+    ``speculation`` is the decode of the open utterance that was begun at its present pause.
+    """
 
     speech: SpeechTrack
     listener: SpeechListener
     done: asyncio.Future[None]
+    speculation: asyncio.Future[Hypothesis] | None = None
 
 
 class SpeechStage:
@@ -62,13 +65,13 @@ class SpeechStage:
 
     def __init__(
         self,
-        silero: Silero,
+        voice: VoiceActivity,
         engine: Engine,
         recognizer: Recognizer,
         vad: VadSettings,
         endpoint: EndpointSettings,
     ) -> None:
-        self._silero = silero
+        self._voice = voice
         self._engine = engine
         self._recognizer = recognizer
         self._vad = vad
@@ -104,7 +107,7 @@ class SpeechStage:
 
     def open(self, media: TrackMedia, listener: SpeechListener) -> OpenTrack:
         """Take up a track whose gate has just opened."""
-        speech = SpeechTrack(media, self._vad, self._endpoint, self._silero.acquire())
+        speech = SpeechTrack(media, self._vad, self._endpoint, self._voice.acquire())
         track = OpenTrack(speech, listener, asyncio.get_running_loop().create_future())
         self._tracks.append(track)
         metrics.OPEN_TRACKS.set(len(self._tracks))
@@ -159,8 +162,13 @@ class SpeechStage:
         metrics.VAD_FRAMES.labels("model").inc(asked)
         metrics.VAD_FRAMES.labels("gate").inc(sum(len(mask) for _, _, mask in taken) - asked)
         for (track, _, _), probabilities in zip(taken, judged, strict=True):
-            for segment in track.speech.judge(probabilities):
-                self._recognise(track.listener, segment)
+            for found in track.speech.judge(probabilities):
+                if isinstance(found, Segment):
+                    self._recognise(track, found)
+                elif isinstance(found, Pause):
+                    self._speculate(track, found)
+                else:
+                    self._give_up(track)
             if track.speech.finished:
                 self._remove(track)
 
@@ -173,34 +181,88 @@ class SpeechStage:
             rows = [row for row, indices in enumerate(wanted) if len(indices) > turn]
             slots = np.array([taken[row][0].speech.slot for row in rows], np.int64)
             frames = np.stack([taken[row][1][wanted[row][turn]] for row in rows])
-            for row, probability in zip(rows, self._silero.judge(slots, frames), strict=True):
+            for row, probability in zip(rows, self._voice.judge(slots, frames), strict=True):
                 judged[row][wanted[row][turn]] = probability
         metrics.VAD_SECONDS.inc(time.perf_counter() - started)
         return judged
 
     def _remove(self, track: OpenTrack) -> None:
         self._tracks.remove(track)
-        self._silero.release(track.speech.slot)
+        self._voice.release(track.speech.slot)
         metrics.OPEN_TRACKS.set(len(self._tracks))
         if not track.done.done():
             track.done.set_result(None)
 
-    def _recognise(self, listener: SpeechListener, segment: Segment) -> None:
+    # Recognition
+
+    def _speculate(self, track: OpenTrack, pause: Pause) -> None:
+        """Decode the open utterance at its pause: if the pause holds, the text is there when the endpoint is.
+
+        Only where a worker would be idle: what an endpoint waits for must not wait behind a guess.
+        """
+        self._give_up(track)
+        if self._recognizer.depth == 0:
+            with contextlib.suppress(GatewayError):
+                track.speculation = self._submit(pause.pcm, Kind.SPECULATIVE)
+
+    def _give_up(self, track: OpenTrack) -> None:
+        """The speaker went on: the guess is of no use."""
+        speculation, track.speculation = track.speculation, None
+        if speculation is not None:
+            metrics.ASR_SPECULATED.labels("wasted").inc()
+            speculation.cancel()
+
+    def _submit(self, pcm: Pcm, kind: Kind) -> asyncio.Future[Hypothesis]:
+        session = self._engine.open()
+        session.accept(pcm)
+        return self._recognizer.submit(session, kind, time.monotonic() + FINAL_DEADLINE_S)
+
+    def _recognise(self, track: OpenTrack, segment: Segment) -> None:
+        """An utterance has ended: tell the listener, and tell it the text when that is there."""
         metrics.UTTERANCES.labels(segment.ending).inc()
-        mark = listener.on_segment(segment)
-        started = time.monotonic()
+        if segment.ending is Ending.CUT:
+            # The guess was of another piece.
+            self._give_up(track)
+        speculation, track.speculation = track.speculation, None
+        reading = _Reading(track.listener, segment, track.listener.on_segment(segment))
+        if speculation is not None:
+            self._recognizer.promote(speculation, time.monotonic() + FINAL_DEADLINE_S)
+            speculation.add_done_callback(lambda future: self._speculated(reading, future))
+        else:
+            self._decode(reading)
+
+    def _speculated(self, reading: _Reading, future: asyncio.Future[Hypothesis]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            # It was shed, or failed: the utterance itself is decoded all the same.
+            metrics.ASR_SPECULATED.labels("failed").inc()
+            self._decode(reading)
+        else:
+            metrics.ASR_SPECULATED.labels("used").inc()
+            reading.tell(future.result())
+
+    def _decode(self, reading: _Reading) -> None:
         try:
-            session = self._engine.open()
-            session.accept(segment.pcm)
-            future = self._recognizer.submit(session, Kind.FINAL, started + FINAL_DEADLINE_S)
+            future = self._submit(reading.segment.pcm, Kind.FINAL)
         except GatewayError as error:
             log.warning("utterance not recognised", reason=type(error).__name__)
-            listener.on_text(mark, segment, None)
-            return
+            reading.tell(None)
+        else:
+            future.add_done_callback(reading.settle)
 
-        def done(future: asyncio.Future[Hypothesis]) -> None:
-            metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - started)
-            failed = future.cancelled() or future.exception() is not None
-            listener.on_text(mark, segment, None if failed else future.result())
 
-        future.add_done_callback(done)
+@dataclass(eq=False, slots=True)
+class _Reading:
+    """An utterance that waits for its text."""
+
+    listener: SpeechListener
+    segment: Segment
+    mark: object
+    ended: float = field(default_factory=time.monotonic)
+
+    def settle(self, future: asyncio.Future[Hypothesis]) -> None:
+        failed = future.cancelled() or future.exception() is not None
+        self.tell(None if failed else future.result())
+
+    def tell(self, hypothesis: Hypothesis | None) -> None:
+        metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - self.ended)
+        self.listener.on_text(self.mark, self.segment, hypothesis)

@@ -6,11 +6,12 @@ the same order and yields what ended. Positions are samples of stream time, so t
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from gateway.speech.engine import Pcm
 if TYPE_CHECKING:
     from gateway._native.track_py import Track as TrackMedia
 
-__all__ = ["FRAME", "FRAME_MS", "Ending", "Segment", "SpeechTrack", "TrackListener"]
+__all__ = ["FRAME", "FRAME_MS", "Ending", "Found", "Pause", "Resumption", "Segment", "SpeechTrack"]
 
 FRAME = 256
 """Samples in a frame: what Silero judges at 8 kHz."""
@@ -66,11 +67,19 @@ class Segment:
     ending: Ending
 
 
-class TrackListener(Protocol):
-    """Who is told what was found on a track."""
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The speaker has paused: ``pcm`` is the open utterance, which may well be all of it."""
 
-    def on_segment(self, segment: Segment) -> None:
-        """An utterance has ended; called on the event loop."""
+    pcm: Pcm
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """The speaker goes on: the pause was none of the endpoint's."""
+
+
+Found = Segment | Pause | Resumption
 
 
 @dataclass(slots=True)
@@ -148,8 +157,8 @@ class SpeechTrack:
             return Ending.MISSING
         return None
 
-    def judge(self, probabilities: NDArray[np.float32]) -> Iterator[Segment]:
-        """Take the probabilities of the frames that :meth:`take` handed out; yield the utterances that ended."""
+    def judge(self, probabilities: NDArray[np.float32]) -> Iterator[Found]:
+        """Take the probabilities of the frames that :meth:`take` handed out; yield what they show, in order."""
         batch, self._batch = self._batch, None
         if batch is None:
             return
@@ -157,8 +166,12 @@ class SpeechTrack:
         for probability, level_db in zip(probabilities.tolist(), batch.levels.tolist(), strict=True):
             machine.silence_frames = self._patience()
             events = machine.push(probability, level_db)
+            if events & endpoint.RESUMED:
+                yield Resumption()
             if events & endpoint.CUT:
                 yield self._segment(machine.start_frame, machine.cut_frame, Ending.CUT)
+            if events & endpoint.TENTATIVE and not events & endpoint.ENDED:
+                yield Pause(self._pcm(machine.start_frame, machine.frame))
             if events & endpoint.ENDED:
                 yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
         self._drop_before(machine.keep_frame)
@@ -201,14 +214,17 @@ class SpeechTrack:
 
     def _segment(self, start: int, end: int, ending: Ending) -> Segment:
         machine = self._endpointer
-        first = max(0, start - self._kept_from)
-        rows = [self._kept[index] for index in range(first, min(end - self._kept_from, len(self._kept)))]
-        pcm = np.concatenate(rows) if rows else np.empty(0, np.int16)
         if ending is Ending.CUT:
             speech_start, speech_end = max(start, machine.speech_start_frame), end
         else:
             speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
+        pcm = self._pcm(start, end)
         return Segment(self._origin + speech_start * FRAME, self._origin + speech_end * FRAME, pcm, ending)
+
+    def _pcm(self, start: int, end: int) -> Pcm:
+        """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""
+        rows = itertools.islice(self._kept, max(0, start - self._kept_from), max(0, end - self._kept_from))
+        return np.concatenate([np.empty(0, np.int16), *rows])
 
     @property
     def open(self) -> bool:

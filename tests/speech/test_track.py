@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gateway._native import mulaw, track
 from gateway.config import EndpointSettings, VadSettings
-from gateway.speech.track import FRAME, GATE_HOLD_FRAMES, Ending, Segment, SpeechTrack
+from gateway.speech.track import FRAME, GATE_HOLD_FRAMES, Ending, Pause, Resumption, Segment, SpeechTrack
 
 VAD = VadSettings.model_validate({})
 SETTINGS = EndpointSettings.model_validate(
@@ -42,6 +42,7 @@ class Line:
         self.media.open_gate()
         self.speech = SpeechTrack(self.media, VAD, SETTINGS, 0)
         self.found: list[Segment] = []
+        self.pauses: list[Pause | Resumption] = []
         self.asked = 0
         self.now_ms = 0
 
@@ -52,7 +53,11 @@ class Line:
         while (taken := self.speech.take(self.now_ms if now_ms is None else now_ms)) is not None:
             frames, mask = taken
             self.asked += int(mask.sum())
-            self.found += self.speech.judge(loudness(frames) * mask)
+            for found in self.speech.judge(loudness(frames) * mask):
+                if isinstance(found, Segment):
+                    self.found.append(found)
+                else:
+                    self.pauses.append(found)
             if self.speech.finished or now_ms is not None:
                 break
 
@@ -93,6 +98,21 @@ def test_speech_at_a_stop_is_an_utterance() -> None:
     assert segment.ending is Ending.FINISH
     assert segment.start == 320 * 8
     assert segment.end >= 1320 * 8
+
+
+def test_a_pause_is_told_with_the_audio_up_to_it_and_taken_back_when_speech_goes_on() -> None:
+    line = Line()
+    line.place(np.concatenate([quiet(320), tone(640), quiet(192), tone(640), quiet(640)]))
+    line.work()
+    assert [type(one) for one in line.pauses] == [Pause, Resumption, Pause]
+    (segment,) = line.found
+    first, last = line.pauses[0], line.pauses[2]
+    assert isinstance(first, Pause)
+    assert isinstance(last, Pause)
+    assert np.array_equal(first.pcm, segment.pcm[: len(first.pcm)])
+    shared = min(len(last.pcm), len(segment.pcm))
+    assert shared >= 8 * (640 + 192 + 640)
+    assert np.array_equal(last.pcm[:shared], segment.pcm[:shared])
 
 
 def test_nothing_said_nothing_found() -> None:

@@ -1,0 +1,228 @@
+"""The stage with loudness for a voice and an engine that says how long an utterance was."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gateway._native import mulaw, track
+from gateway.clock import monotonic_ms
+from gateway.config import EndpointSettings, VadSettings
+from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.recognizer import Recognizer
+from gateway.speech.stage import OpenTrack, SpeechStage
+from gateway.speech.track import Ending, Segment
+
+
+def tone(ms: int) -> NDArray[np.int16]:
+    wave: NDArray[np.int16] = (8000 * np.sin(np.arange(ms * 8) * 0.7)).astype(np.int16)
+    return wave
+
+
+def quiet(ms: int) -> NDArray[np.int16]:
+    return np.zeros(ms * 8, np.int16)
+
+
+class Loudness:
+    """Speech is what is loud; slots are handed out and taken back."""
+
+    def __init__(self) -> None:
+        self.used: set[int] = set()
+        self.broken = False
+
+    def acquire(self) -> int:
+        slot = next(number for number in range(1000) if number not in self.used)
+        self.used.add(slot)
+        return slot
+
+    def release(self, slot: int) -> None:
+        self.used.remove(slot)
+
+    def judge(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
+        assert set(slots.tolist()) <= self.used
+        if self.broken:
+            raise RuntimeError("the model is gone")
+        loud: NDArray[np.float32] = (np.abs(frames.astype(np.int32)).mean(axis=1) > 1000).astype(np.float32)
+        return loud
+
+
+class Heard:
+    """A session of the engine below."""
+
+    def __init__(self) -> None:
+        self.pcm = np.empty(0, np.int16)
+
+    def accept(self, pcm: Pcm) -> None:
+        self.pcm = np.concatenate([self.pcm, pcm])
+
+    @property
+    def duration_ms(self) -> int:
+        return len(self.pcm) // 8
+
+
+class Counting:
+    """An engine whose text is the loud part's length in 100 ms; sixteen cannot be decoded."""
+
+    name = "counting"
+    languages = frozenset({"en"})
+
+    def __init__(self) -> None:
+        self.kinds: list[Kind] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def open(self) -> Session:
+        return Heard()
+
+    def warm_up(self) -> None:
+        return
+
+    def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+        self.gate.wait()
+        self.kinds += [job.kind for job in jobs]
+        return [Hypothesis(self._text(job.session), final=True) for job in jobs]
+
+    def _text(self, session: Session) -> str:
+        assert isinstance(session, Heard)
+        loud = round(float((np.abs(session.pcm.astype(np.int32)) > 1000).sum()) / 8 / 0.93 / 100)
+        if loud == 16:
+            raise ValueError("no")
+        return str(loud)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.texts: list[str | None] = []
+        self.told = asyncio.Condition()
+
+    def on_segment(self, segment: Segment) -> object:
+        self.segments.append(segment)
+        return len(self.segments)
+
+    def on_text(self, mark: object, segment: Segment, hypothesis: Hypothesis | None) -> None:
+        assert self.segments[int(str(mark)) - 1] is segment
+        self.texts.append(None if hypothesis is None else hypothesis.text)
+
+
+class Rig:
+    """A stage that runs, and lines into it."""
+
+    def __init__(self) -> None:
+        self.voice, self.engine = Loudness(), Counting()
+        self.recognizer = Recognizer(self.engine, threads=1, max_batch=4, queue=16, loop=asyncio.get_running_loop())
+        settings = EndpointSettings.model_validate({"silence_ms": 320})
+        self.stage = SpeechStage(self.voice, self.engine, self.recognizer, VadSettings.model_validate({}), settings)
+
+    def line(self) -> tuple[track.Track, OpenTrack, Listener]:
+        media, listener = track.Track(), Listener()
+        media.open_gate()
+        return media, self.stage.open(media, listener), listener
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    rig = Rig()
+    rig.recognizer.start()
+    rig.stage.start()
+    yield rig
+    rig.engine.gate.set()
+    await rig.stage.close()
+    await rig.recognizer.close()
+
+
+def say(media: track.Track, *parts: NDArray[np.int16]) -> None:
+    media.place(-1, mulaw.encode(np.concatenate(parts)), monotonic_ms())
+
+
+async def until(condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_utterances_of_several_tracks_get_their_texts(rig: Rig) -> None:
+    lines = [rig.line() for _ in range(5)]
+    for number, (media, _, _) in enumerate(lines):
+        say(media, quiet(320), tone(500 + 200 * number), quiet(640))
+    for media, opened, _ in lines:
+        media.close_gate()
+        await rig.stage.finish(opened)
+    for number, (_, _, listener) in enumerate(lines):
+        await until(lambda listener=listener: listener.texts)
+        assert listener.texts == [str(5 + 2 * number)]
+        assert listener.segments[0].ending is Ending.SILENCE
+    assert rig.voice.used == set()
+
+
+async def test_finish_waits_for_what_is_open(rig: Rig) -> None:
+    media, opened, listener = rig.line()
+    say(media, quiet(320), tone(800))
+    media.close_gate()
+    await rig.stage.finish(opened)
+    assert [segment.ending for segment in listener.segments] == [Ending.FINISH]
+    await until(lambda: listener.texts == ["8"])
+
+
+async def test_the_text_of_a_pause_is_the_text_of_the_endpoint(rig: Rig) -> None:
+    media, _, listener = rig.line()
+    say(media, quiet(320), tone(800), quiet(192))
+    await until(lambda: rig.engine.kinds == [Kind.SPECULATIVE])
+    assert listener.segments == []
+    say(media, quiet(256))
+    await until(lambda: listener.texts == ["8"])
+    assert rig.engine.kinds == [Kind.SPECULATIVE]
+
+
+async def test_speech_after_a_pause_makes_the_guess_void(rig: Rig) -> None:
+    media, _, listener = rig.line()
+    say(media, quiet(320), tone(800), quiet(192))
+    await until(lambda: rig.engine.kinds == [Kind.SPECULATIVE])
+    say(media, tone(400), quiet(640))
+    await until(lambda: listener.texts)
+    assert listener.texts == ["12"]
+
+
+async def test_no_guesses_while_the_recognizer_is_busy(rig: Rig) -> None:
+    rig.engine.gate.clear()
+    lines = [rig.line() for _ in range(3)]
+    for media, _, _ in lines[:2]:
+        say(media, quiet(320), tone(800), quiet(640))
+    await until(lambda: rig.recognizer.depth == 1)
+    media, _, listener = lines[2]
+    say(media, quiet(320), tone(800), quiet(192))
+    await until(lambda: media.available() < 256)
+    say(media, quiet(640))
+    await until(lambda: listener.segments)
+    rig.engine.gate.set()
+    await until(lambda: listener.texts == ["8"])
+    assert rig.engine.kinds.count(Kind.FINAL) >= 1
+
+
+async def test_one_utterance_that_cannot_be_decoded_disturbs_no_other(rig: Rig) -> None:
+    bad, good = rig.line(), rig.line()
+    say(bad[0], quiet(320), tone(1600), quiet(640))
+    say(good[0], quiet(320), tone(800), quiet(640))
+    await until(lambda: bad[2].texts and good[2].texts)
+    assert (bad[2].texts, good[2].texts) == ([None], ["8"])
+
+
+async def test_a_stage_that_fails_says_so(rig: Rig) -> None:
+    failures: list[BaseException] = []
+    rig.stage.on_failure = failures.append
+    media, _, _ = rig.line()
+    rig.voice.broken = True
+    say(media, tone(800))
+    await until(lambda: failures)
+    assert isinstance(failures[0], RuntimeError)
+    task = rig.stage._task
+    assert task is not None
+    await asyncio.wait({task})
+    assert task.exception() is failures[0]
+    rig.stage._task = None
