@@ -46,6 +46,9 @@ PONG_S = 10.0
 CLOSE_S = 2.0
 """How long the peer may take to answer a close frame."""
 
+MAX_EVENTS = 256
+"""Events of one socket that are handled in a turn; the rest wait, and the socket is not read meanwhile."""
+
 MAX_WRITE_BUFFER = 64 * 1024
 """A peer that sends pings and does not read the pongs is cut off here."""
 
@@ -80,7 +83,8 @@ class MediaConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._call: Call | None = None
         self._stream: Stream | None = None
-        self._fragments: list[bytes] = []
+        # The message that comes in fragments; None between messages, and while a binary one passes.
+        self._fragments: bytearray | None = None
         self._opened = time.monotonic()
         self._ping_sent: float | None = None
         self._close_at: float | None = None
@@ -137,22 +141,50 @@ class MediaConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Handle every event that the reader holds; this socket's trouble stays this socket's."""
-        if self._authenticating:
-            return
         try:
-            while not self._authenticating and (event := self._reader.next_event()) is not None:
-                self._handle(*event)
+            more = self._handle_some()
         except WireError as error:
             self.fail(error.close_code, error.reason)
+            more = False
         except Exception:
             log.exception("media socket failed")
             self.fail(CloseCode.INTERNAL_ERROR, "internal error")
+            more = False
+        if not self._direct:
+            self._hold_back(more)
         if self._principal is None and self._reader.bytes > UNAUTHENTICATED_BYTES:
             self.fail(CloseCode.POLICY_VIOLATION, "no token in the first 64 KiB")
 
+    def _handle_some(self) -> bool:
+        """Handle a turn's worth of events; whether there may be more."""
+        for _ in range(MAX_EVENTS):
+            if self._authenticating:
+                return True
+            event = self._reader.next_event()
+            if event is None:
+                return False
+            self._handle(*event)
+        return True
+
+    def _hold_back(self, more: bool) -> None:
+        """Do for a socket that the tick does not read what the tick does: read no more while events wait."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not more:
+            if not transport.is_reading():
+                transport.resume_reading()
+            return
+        if transport.is_reading():
+            transport.pause_reading()
+        if not self._authenticating:
+            asyncio.get_running_loop().call_soon(self.drain)
+
     def _handle(self, kind: int, data: bytes) -> None:
         if kind == plane_kernel.TEXT:
-            self._text(data)
+            # What follows our own close frame is not read (RFC 6455 §7.1.7 for a failed connection).
+            if self._close_at is None:
+                self._text(data)
         elif kind == plane_kernel.EOF:
             self._end_of_input(data)
         else:
@@ -182,18 +214,17 @@ class MediaConnection(asyncio.Protocol):
 
     def _fragment(self, frame: Frame) -> None:
         """Put a fragmented message together; ``websockets`` has limited its size and checked its order."""
-        binary = frame.opcode is Opcode.BINARY
-        if frame.opcode is not Opcode.CONT:
-            self._fragments = []
-        if binary:
+        if frame.opcode is Opcode.BINARY:
             self._skip("binary")
+        elif frame.opcode is Opcode.TEXT:
+            self._fragments = bytearray()
         self._reader.fragmented = not frame.fin
-        self._fragments.append(b"" if binary else bytes(frame.data))
-        if frame.fin:
-            message = b"".join(self._fragments)
-            self._fragments = []
-            if message:
-                self._text(message)
+        # A bytearray, so that fragments without end, empty ones too, take no memory beyond the message's limit.
+        if self._fragments is not None:
+            self._fragments += frame.data
+        if frame.fin and self._fragments is not None:
+            message, self._fragments = bytes(self._fragments), None
+            self._text(message)
 
     def _end_of_input(self, data: bytes) -> None:
         self._protocol.receive_eof()
@@ -241,14 +272,14 @@ class MediaConnection(asyncio.Protocol):
         try:
             principal = await self._services.authenticate(token)
         except PeerError:
-            self._authenticating = False
             self.fail(CloseCode.POLICY_VIOLATION, "stream token refused")
-            return
-        self._authenticating = False
-        self._principal = principal
-        if self._transport is not None and self._close_at is None:
-            self._attach(principal, start)
-            self.drain()
+        else:
+            self._principal = principal
+            if self._transport is not None and self._close_at is None:
+                self._attach(principal, start)
+        finally:
+            self._authenticating = False
+        self.drain()
 
     def _attach(self, principal: Principal, start: messages.Start) -> None:
         self._call, self._stream = self._services.registry.attach(principal.account_id, start, self)
