@@ -76,6 +76,8 @@ class Registry:
         # Start requests that wait for their call's stream.
         self._awaited: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Closed tracks whose utterances are in flight: whoever ends a call waits for all of them.
+        self._flushing: dict[Call, set[Transcription]] = {}
         # Hang-ups whose last utterances are in flight; a stop that comes meanwhile waits for its summary.
         self._partings: dict[Call, asyncio.Task[None]] = {}
         self._arrivals = 0
@@ -131,18 +133,23 @@ class Registry:
             call.state = CallState.COMPLETED
             call.completed_at_ms = monotonic_ms()
         self._count()
-        task = self._spawn(self._part(call, finishing, last=last, transcribing=transcribing), "hang-up")
+        owed = transcribing and not call.pending
+        task = self._spawn(self._part(call, finishing, last=last, owed=owed), "hang-up")
         if last:
             self._partings[call] = task
-            task.add_done_callback(lambda _: self._partings.pop(call, None))
+            task.add_done_callback(lambda _: self._parted(call, task))
 
-    async def _part(self, call: Call, finishing: list[Transcription], *, last: bool, transcribing: bool) -> None:
-        """What follows a hang-up: transcribe what is in flight, keep the summary for a stop that may still come."""
-        was_pending = call.pending
+    def _parted(self, call: Call, task: asyncio.Task[None]) -> None:
+        # A call that came back and hung up again meanwhile has a newer one.
+        if self._partings.get(call) is task:
+            del self._partings[call]
+
+    async def _part(self, call: Call, finishing: list[Transcription], *, last: bool, owed: bool) -> None:
+        """What follows a hang-up: transcribe what is in flight, keep the summary that is owed to a later stop."""
         await self._finish(call, finishing)
         if not last or call.streams:
             return
-        if transcribing and not was_pending:
+        if owed:
             call.parting = call.participants(summary=True)
         if call.recorded:
             self._conversations.complete(call, "hangup")
@@ -197,9 +204,10 @@ class Registry:
         refusal = self._refusal(request)
         if refusal is not None:
             return Outcome(False, call.participants(refusal), refusal.description)
+        await self._read_out(call)
         self._sweep(call)
         if not call.streams:
-            # The sweep read its hang-up.
+            # The sweep, or the wait, saw its hang-up.
             raise _unknown(request.guid)
         call.begin(request)
         self._conversations.begin(call)
@@ -208,6 +216,20 @@ class Registry:
         self._count()
         log.info("transcription started", call=call.guid, redaction=str(request.redaction))
         return Outcome(True, call.participants())
+
+    async def _read_out(self, call: Call) -> None:
+        """Wait until tracks that were closed in mid-utterance are read: opening a track's gate empties its queue."""
+        unread = [t for t in self._flushing.get(call, ()) if t.stream in call.streams]
+        if not unread:
+            return
+        call.pending = True
+        try:
+            async with asyncio.timeout(STOP_WAIT_S):
+                await asyncio.gather(*(t.read_out(self._speech) for t in unread))
+        except TimeoutError:
+            log.warning("start goes ahead of audio that is not read", call=call.guid)
+        finally:
+            call.pending = False
 
     async def _wait_for_stream(self, key: tuple[str, str]) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -254,6 +276,8 @@ class Registry:
             if call.state is CallState.TRANSCRIBING:
                 call.state = CallState.PAUSED
             await self._finish(call, self._close(call, call.streams))
+            if (parting := self._partings.get(call)) is not None:
+                await asyncio.wait({parting})
         finally:
             call.pending = False
         self._count()
@@ -318,17 +342,29 @@ class Registry:
         return closed
 
     async def _finish(self, call: Call, closed: list[Transcription]) -> None:
-        """Wait until what is in flight on closed tracks is transcribed and delivered, 2 s at the most."""
+        """Wait until what is in flight on closed tracks is transcribed and delivered, 2 s at the most.
+
+        Tracks of the call that were closed before and are not done yet, by the other socket's end say, are waited for
+        as well.
+        """
+        flushing = self._flushing.setdefault(call, set())
+        flushing.update(closed)
         try:
             async with asyncio.timeout(STOP_WAIT_S):
-                await asyncio.gather(*(t.finish(self._speech) for t in closed))
+                await asyncio.gather(*(t.finish(self._speech) for t in flushing))
                 if call.recorded:
                     await self._conversations.of(call).drain(STOP_WAIT_S)
         except TimeoutError:
             log.warning("utterances still in flight after stop", call=call.guid)
         finally:
+            flushing.difference_update(closed)
+            if not flushing:
+                self._flushing.pop(call, None)
             for transcription in closed:
-                self._transcriptions.pop((transcription.stream, transcription.track), None)
+                key = transcription.stream, transcription.track
+                # A new start may have taken its place.
+                if self._transcriptions.get(key) is transcription:
+                    del self._transcriptions[key]
 
     # Life
 

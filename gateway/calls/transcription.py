@@ -105,9 +105,13 @@ class Transcription:
 
     async def finish(self, speech: SpeechStage | None) -> None:
         """Return when everything said before the gate was closed has its text."""
+        await self.read_out(speech)
+        await self._read.wait()
+
+    async def read_out(self, speech: SpeechStage | None) -> None:
+        """Return when the track's queue has been read, up to where its gate was closed."""
         if self._open is not None and speech is not None:
             await speech.finish(self._open)
-            await self._read.wait()
 
     def on_segment(self, segment: Segment) -> object:
         """An utterance has ended: it takes its place in the order of the call."""
