@@ -138,11 +138,13 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.registry.idle(), self.settings.drain_seconds)
         sockets = [socket for socket in self.plane.sockets if isinstance(socket, MediaConnection)]
-        for socket in sockets:
-            socket.sweep()
+        self.plane.sweep()
         for socket in sockets:
             socket.fail(CloseCode.GOING_AWAY, "the gateway is shutting down")
         await self.registry.close()
+        # The closing handshakes; a peer that does not answer is cut off by its socket.
+        while len(self.plane):
+            await asyncio.sleep(self.settings.limits.tick_ms / 1000)
 
 
 @asynccontextmanager
