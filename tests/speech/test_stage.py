@@ -75,6 +75,7 @@ class Counting:
         self.kinds: list[Kind] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
 
     def open(self) -> Session:
         return Heard()
@@ -83,6 +84,7 @@ class Counting:
         return
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+        self.entered.set()
         self.gate.wait()
         self.kinds += [job.kind for job in jobs]
         return [Hypothesis(self._text(job.session), final=True) for job in jobs]
@@ -192,8 +194,9 @@ async def test_speech_after_a_pause_makes_the_guess_void(rig: Rig) -> None:
 async def test_no_guesses_while_the_recognizer_is_busy(rig: Rig) -> None:
     rig.engine.gate.clear()
     lines = [rig.line() for _ in range(3)]
-    for media, _, _ in lines[:2]:
-        say(media, quiet(320), tone(800), quiet(640))
+    say(lines[0][0], quiet(320), tone(800), quiet(640))
+    await until(rig.engine.entered.is_set)
+    say(lines[1][0], quiet(320), tone(800), quiet(640))
     await until(lambda: rig.recognizer.depth == 1)
     media, _, listener = lines[2]
     say(media, quiet(320), tone(800), quiet(192))
