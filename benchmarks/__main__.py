@@ -1,0 +1,55 @@
+"""``python -m benchmarks [NAME…]``: run the benchmarks, one after the other, each in a process of its own.
+
+Names are those of the files without ``bench_``; none runs them all. What a benchmark needs and cannot find (speech to
+measure on, models) it says itself, and the next one runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from gateway._version import __version__
+
+__all__ = ["main"]
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The benchmarks there are."""
+    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return f"gateway {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores, {cpu}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmarks that were asked for; the number of those that failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[*names(), []], help="which; all if none is named")
+    chosen = parser.parse_args(arguments).name or names()
+    print(machine(), flush=True)
+    failed = 0
+    for name in chosen:
+        print(f"\n== {name}", flush=True)
+        failed += subprocess.run([sys.executable, "-m", f"benchmarks.bench_{name}"], check=False).returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
