@@ -143,8 +143,7 @@ class Gateway:
             socket.fail(CloseCode.GOING_AWAY, "the gateway is shutting down")
         await self.registry.close()
         # The closing handshakes; a peer that does not answer is cut off by its socket.
-        while len(self.plane):
-            await asyncio.sleep(self.settings.limits.tick_ms / 1000)
+        await self.plane.emptied()
 
 
 @asynccontextmanager

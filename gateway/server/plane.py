@@ -44,6 +44,8 @@ class MediaPlane:
         self._timer: asyncio.TimerHandle | None = None
         self._checker: asyncio.TimerHandle | None = None
         self._next = 0.0
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     @property
     def direct(self) -> bool:
@@ -61,6 +63,7 @@ class MediaPlane:
     def add(self, socket: PlaneSocket) -> None:
         """A media socket has opened."""
         self._sockets.add(socket)
+        self._empty.clear()
         metrics.SOCKETS.set(len(self._sockets))
         if self._checker is None:
             self._checker = asyncio.get_running_loop().call_later(CHECK_S, self._check)
@@ -68,7 +71,13 @@ class MediaPlane:
     def remove(self, socket: PlaneSocket) -> None:
         """A media socket is gone."""
         self._sockets.discard(socket)
+        if not self._sockets:
+            self._empty.set()
         metrics.SOCKETS.set(len(self._sockets))
+
+    async def emptied(self) -> None:
+        """Return when no media socket is open."""
+        await self._empty.wait()
 
     def register(self, fd: int, reader: Reader) -> None:
         """Read ``fd`` at every tick from now on.
