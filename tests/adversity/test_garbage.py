@@ -27,7 +27,8 @@ GROWTH = 48 * 1024 * 1024
 
 _JSON = (
     b"null", b"[]", b'""', b"{}", b"1e999", b"[" * 5000, b'{"event":{}}', b'{"event":"start"}', b'{"event":"media"}',
-    b'{"event":"start","start":{"streamSid":[],"callSid":1}}', b'{"event":"start","start":{"streamSid":"","callSid":""}}',
+    b'{"event":"start","start":{"streamSid":[],"callSid":1}}',
+    b'{"event":"start","start":{"streamSid":"","callSid":""}}',
     b'{"event":"media","media":{"payload":"AAA","timestamp":"-5","track":{}}}', b'{"event":"media","media":[]}',
     b'{"event":"media","media":{"payload":"/w==","timestamp":1e30,"chunk":{}},"streamSid":"x"}',
     b'{"event":"dtmf"}', b'{"event":"mark","mark":7}', b'{"event":"connected","protocol":[]}', b'{"event":"\\ud800"}',
