@@ -208,7 +208,8 @@ async def test_a_binary_message_in_fragments_is_no_text(tmp_path: Path) -> None:
         assert (await customer.call(talk.call_sid)).sockets == 1
 
 
-async def test_nothing_is_taken_behind_our_close(tmp_path: Path) -> None:
+async def test_nothing_is_taken_behind_our_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSE_S", 0.0)
     async with gateway_running(settings_for(tmp_path)) as customer, dialled(await customer.stream_url()) as bare:
         talk = Talk(1)
         await bare.send(text(b'{"event":"\xff"}') + talk.opening())

