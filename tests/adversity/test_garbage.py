@@ -22,7 +22,7 @@ from tests.adversity.wire import Bare, Talk, dialled, ping, text
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 from tests.server.test_front import make_certificate
 
-GROWTH = 48 * 1024 * 1024
+GROWTH = 24 * 1024 * 1024
 """Memory that a battery may add: buffers at their bounds, and what the allocator keeps of them."""
 
 _JSON = (

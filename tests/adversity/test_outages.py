@@ -208,3 +208,26 @@ async def test_a_full_disk_holds_up_no_post_and_loses_nothing(tmp_path: Path) ->
             assert Counter(await server.texts(twilio.call_sid)) == Counter(map(text_of, posts))
             assert (await server.call(twilio.call_sid))["deliveryFailures"] == []
             assert (await server.start(late.call_sid))[1]["isOk"] is True
+
+
+async def test_a_ruined_database_is_a_503_and_ends_no_call(tmp_path: Path) -> None:
+    async with gateway_running(settings_for(tmp_path)) as customer:
+        url = await customer.stream_url()
+        async with Twilio.connected(url, tracks=["inbound"]) as twilio:
+            await twilio.settle()
+            assert (await customer.start(twilio.call_sid))[0] == 200
+            await customer.messages(twilio.call_sid)
+            for name in ("gateway.db", "gateway.db-wal"):
+                # In place: a file that is mapped must not shrink.
+                with (tmp_path / "data" / name).open("r+b") as file:
+                    file.write(b"\x00garbage" * 4096)
+            status, body = await customer.messages(twilio.call_sid)
+            assert (status, body["error"]["code"][:3]) == (503, "503")
+            with pytest.raises(InvalidStatus) as refused:
+                async with Twilio.connected(url):
+                    pass
+            assert refused.value.response.status_code == 503
+            await twilio.media(100)
+            await twilio.settle()
+            (track,) = (await customer.call(twilio.call_sid)).tracks
+            assert track.received_ms == 20
