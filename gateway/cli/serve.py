@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from gateway.cli.settings_doc import settings_help
 from gateway.config import load
 
 __all__ = ["serve"]
+
+SWITCH_S = 0.0005
 
 
 def serve(
@@ -27,6 +30,9 @@ def serve(
     os.umask(0o077)
     settings = load(config)
     log.configure(settings.log)
+    # The event loop, the voice activity model and the recognizer share one interpreter: a model's thread that comes back
+    # from native code must not wait 5 ms (the default) for a busy loop to let go.
+    sys.setswitchinterval(SWITCH_S)
     uvloop.run(app.serve(settings))
 
 
