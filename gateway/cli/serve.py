@@ -30,8 +30,8 @@ def serve(
     os.umask(0o077)
     settings = load(config)
     log.configure(settings.log)
-    # The event loop, the voice activity model and the recognizer share one interpreter: a model's thread that comes back
-    # from native code must not wait 5 ms (the default) for a busy loop to let go.
+    # The event loop and the models' threads share one interpreter: a thread that comes back from native code must not
+    # wait 5 ms (the default) for a busy loop to let go.
     sys.setswitchinterval(SWITCH_S)
     uvloop.run(app.serve(settings))
 

@@ -1,0 +1,154 @@
+"""The gateway put together: the first key, where it listens, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.errors import ConfigError
+from gateway.server.app import running
+from tests.harness import Twilio, gateway_running, settings_for
+
+GATEWAY = str(Path(sys.executable).with_name("gateway"))
+
+
+@asynccontextmanager
+async def serving(path: Path, **variables: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """`gateway serve` as its own process, and its URL, taken from its log."""
+    process = await asyncio.create_subprocess_exec(
+        GATEWAY,
+        "serve",
+        env={
+            "GATEWAY_PORT": "0",
+            "GATEWAY_DATA_DIR": str(path / "data"),
+            "GATEWAY_ASR__MODEL": "none",
+            "GATEWAY_DRAIN_SECONDS": "0",
+            **variables,
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        async for line in process.stderr:
+            entry = json.loads(line)
+            if entry["event"] == "serving":
+                yield process, entry["url"]
+                break
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_the_first_key_is_left_for_its_owner_alone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (process, url):
+        path = tmp_path / "data" / "first-key.json"
+        key = json.loads(path.read_text())
+        for file in (tmp_path / "data").iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+        headers = {"asapp-api-id": key["apiId"], "asapp-api-secret": key["apiSecret"]}
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{url}/v1/health") as response:
+            assert await response.json() == {"healthCheck": "SUCCESS"}
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    written = path.read_bytes()
+    async with serving(tmp_path):
+        assert path.read_bytes() == written
+
+
+async def test_signals_end_it_with_0(tmp_path: Path) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        async with serving(tmp_path) as (process, _):
+            process.send_signal(number)
+            assert await process.wait() == 0
+
+
+async def test_the_log_holds_no_token(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        GATEWAY,
+        "serve",
+        env={
+            "GATEWAY_PORT": "0",
+            "GATEWAY_DATA_DIR": str(tmp_path),
+            "GATEWAY_ASR__MODEL": "none",
+            "GATEWAY_LOG__LEVEL": "debug",
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    lines = b""
+    while b'"serving"' not in (line := await process.stderr.readline()):
+        lines += line
+    url = json.loads(line)["url"]
+    key = json.loads((tmp_path / "first-key.json").read_text())
+    headers = {"asapp-api-id": key["apiId"], "asapp-api-secret": key["apiSecret"]}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(f"{url}/mg-autotranscribe/v1/twilio-media-stream-url") as response:
+            stream_url = (await response.json())["streamingUrl"]
+        token = stream_url.rpartition("/")[2]
+        async with Twilio.connected(stream_url) as twilio:
+            await twilio.settle()
+        async with session.get(f"{url}/twilio-media?token={token}x") as response:
+            assert response.status == 401
+    process.send_signal(signal.SIGTERM)
+    rest = await process.stderr.read()
+    await process.wait()
+    assert token.encode() not in lines + rest
+    assert key["apiSecret"].encode() not in lines + rest
+
+
+async def test_stream_urls_carry_the_public_url_or_the_bind_address(tmp_path: Path) -> None:
+    async with gateway_running(settings_for(tmp_path)) as customer:
+        _, body = await customer.request(
+            "GET", "/mg-autotranscribe/v1/twilio-media-stream-url", skip_auto_headers=["Host"]
+        )
+        assert body["streamingUrl"].startswith(f"ws://127.0.0.1:{customer.gateway.port}/twilio-media/")
+    async with gateway_running(settings_for(tmp_path, public_url="wss://calls.example.com/gw/")) as customer:
+        assert (await customer.stream_url()).startswith("wss://calls.example.com/gw/twilio-media/")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "variable"),
+    [
+        ({"tls": {"cert": "missing.pem", "key": "missing.pem"}}, "GATEWAY_TLS__CERT"),
+        ({"host": "192.0.2.1"}, "GATEWAY_HOST"),
+        ({"asr": {"model": "whisper"}}, "GATEWAY_ASR__MODEL"),
+        ({"stream_token_secret": "short"}, "GATEWAY_STREAM_TOKEN_SECRET"),
+        ({"store_key": "short"}, "GATEWAY_STORE_KEY"),
+        ({"webhook": {"url": "https://127.0.0.1", "ca": "missing.pem"}}, "GATEWAY_WEBHOOK__CA"),
+    ],
+)
+async def test_what_stops_the_start_names_its_variable(
+    tmp_path: Path, overrides: dict[str, object], variable: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        async with running(settings_for(tmp_path, **overrides)):
+            pass
+    assert variable in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_model_that_was_not_fetched_is_one_line(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        GATEWAY,
+        "serve",
+        env={"GATEWAY_PORT": "0", "GATEWAY_DATA_DIR": str(tmp_path), "GATEWAY_MODELS_DIR": str(tmp_path / "empty")},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert b"gateway models fetch" in errors
+    assert b"Traceback" not in errors
+    assert os.sep.encode() in errors
