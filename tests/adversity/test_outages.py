@@ -221,6 +221,8 @@ async def test_a_ruined_database_is_a_503_and_ends_no_call(tmp_path: Path) -> No
                 # In place: a file that is mapped must not shrink.
                 with (tmp_path / "data" / name).open("r+b") as file:
                     file.write(b"\x00garbage" * 4096)
+            # What a connection has in its cache it would go on answering.
+            await customer.gateway.store.engine.dispose()
             status, body = await customer.messages(twilio.call_sid)
             assert (status, body["error"]["code"][:3]) == (503, "503")
             with pytest.raises(InvalidStatus) as refused:
