@@ -208,9 +208,7 @@ class Twilio:
 
     async def stop(self) -> None:
         stop = {"accountSid": "AC" + "0" * 32, "callSid": self.call_sid}
-        await self.send(
-            {"event": "stop", "sequenceNumber": self._next(), "stop": stop, "streamSid": self.stream_sid}
-        )
+        await self.send({"event": "stop", "sequenceNumber": self._next(), "stop": stop, "streamSid": self.stream_sid})
 
     async def settle(self) -> None:
         """Return when the gateway has read everything sent so far: it answers a ping in order."""

@@ -1,0 +1,165 @@
+"""From a start to stored transcripts, with loudness for a voice and an engine that says how long an utterance was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gateway._native import mulaw
+from gateway.calls.call import Call, Stream
+from gateway.calls.messages import Start
+from gateway.calls.model import RedactionOutput, StartRequest, Status, Track
+from gateway.calls.registry import Registry
+from gateway.calls.transcription import Conversations
+from gateway.clock import monotonic_ms
+from gateway.config import LimitSettings
+from gateway.delivery.delivery import Delivery
+from gateway.store.records import MessageRecord
+from gateway.store.store import Store
+from gateway.store.writer import Writer
+from gateway.text.redaction import Redactor
+from tests.speech.test_stage import Rig, quiet, tone
+
+GUID = "CA1"
+TRACKS = frozenset(Track)
+
+
+class Socket:
+    """A media socket that has nothing more to read."""
+
+    def __init__(self) -> None:
+        self.displaced = False
+
+    def sweep(self) -> None:
+        return
+
+    def displace(self) -> None:
+        self.displaced = True
+
+
+class Desk:
+    """A registry over a real store, and one account's call in it."""
+
+    def __init__(self, rig: Rig, store: Store, account: str) -> None:
+        self.rig, self.store, self.account = rig, store, account
+        self.writer = Writer(store)
+        conversations = Conversations(Delivery(self.writer), self.writer, Redactor)
+        self.registry = Registry(
+            LimitSettings.model_validate({}), conversations, rig.stage, store_healthy=lambda: self.healthy
+        )
+        self.healthy = True
+
+    def attach(self) -> tuple[Call, Stream]:
+        return self.registry.attach(self.account, Start("MZ1", GUID, None, TRACKS, {}), Socket())
+
+    async def messages(self) -> list[MessageRecord]:
+        found = await self.store.messages(self.account, GUID)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    rig = Rig()
+    rig.recognizer.start()
+    rig.stage.start()
+    store = await Store.open(f"sqlite:///{tmp_path / 'gateway.db'}", key=bytes(32))
+    key = await store.create_key("test")
+    desk = Desk(rig, store, key.account_id)
+    yield desk
+    await desk.registry.close()
+    await rig.stage.close()
+    await rig.recognizer.close()
+    await desk.writer.close()
+    await store.close()
+
+
+def hear(stream: Stream, track: Track, timestamp_ms: int, *parts: np.ndarray) -> None:
+    """Audio arrives when its last sample was spoken, as on a line without delay."""
+    pcm = np.concatenate(parts)
+    stream.tracks[track].place(timestamp_ms, mulaw.encode(pcm), monotonic_ms())
+
+
+async def test_utterances_are_stored_with_their_place_and_their_time(desk: Desk) -> None:
+    _, stream = desk.attach()
+    for track in Track:
+        hear(stream, track, 140, quiet(20))
+    assert (await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))).ok
+    before = datetime.now(UTC)
+    hear(stream, Track.INBOUND, 160, quiet(480), tone(800), quiet(720))
+    hear(stream, Track.OUTBOUND, 160, quiet(1600), tone(600), quiet(480))
+    outcome = await desk.registry.stop(desk.account, GUID)
+    summaries = [participant.summary for participant in outcome.participants.values()]
+    assert [(one.audio_duration_ms, one.transcripts) for one in summaries if one] == [(2000, 1), (2680, 1)]
+    customer, agent = await desk.messages()
+    assert (customer.role, agent.role) == ("customer", "agent")
+    assert (customer.external_id, agent.external_id) == ("C", "A")
+    # Zero is the highest media time read when the start was accepted: 160 ms of stream time.
+    assert customer.start_ms == pytest.approx(480, abs=40)
+    assert customer.end_ms == pytest.approx(1280, abs=40)
+    assert agent.start_ms == pytest.approx(1600, abs=40)
+    assert abs(agent.client_timestamp - customer.client_timestamp - timedelta(milliseconds=1120)) < timedelta(
+        milliseconds=80
+    )
+    assert customer.client_timestamp > before - timedelta(seconds=1)
+
+
+async def test_what_the_start_asked_for_holds_from_then_on(desk: Desk) -> None:
+    _, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    hear(stream, Track.INBOUND, 160, quiet(320), tone(800), quiet(640))
+    await desk.registry.stop(desk.account, GUID)
+    request = StartRequest(GUID, "C", "A", redaction=RedactionOutput.UNREDACTED)
+    await desk.registry.start(desk.account, request)
+    hear(stream, Track.INBOUND, 1920, quiet(320), tone(700), quiet(640))
+    await desk.registry.stop(desk.account, GUID)
+    first, second = await desk.messages()
+    assert (first.unredacted, second.unredacted) == (None, "7")
+    assert first.call_id == second.call_id
+    assert (first.sequence, second.sequence) == (0, 1)
+    assert second.start_ms > first.end_ms
+
+
+async def test_a_hang_up_transcribes_what_was_open_and_a_stop_gets_its_summary_once(desk: Desk) -> None:
+    call, stream = desk.attach()
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    hear(stream, Track.INBOUND, 140, quiet(320), tone(800))
+    desk.registry.detach(call, stream)
+    outcome = await desk.registry.stop(desk.account, GUID)
+    assert [
+        participant.summary.transcripts for participant in outcome.participants.values() if participant.summary
+    ] == [
+        1,
+        0,
+    ]
+    assert [message.text for message in await desk.messages()] == ["8"]
+    record = await desk.store.call(desk.account, GUID)
+    assert record is not None
+    async with asyncio.timeout(5):
+        while record is None or record.completed_at is None:
+            record = await desk.store.call(desk.account, GUID)
+    assert record.completed_reason == "hangup"
+
+
+async def test_a_language_without_a_model_is_refused_and_the_call_stays_gated(desk: Desk) -> None:
+    _, stream = desk.attach()
+    outcome = await desk.registry.start(desk.account, StartRequest(GUID, "C", "A", language="es-US"))
+    assert not outcome.ok
+    assert {one.status for one in outcome.participants.values()} == {Status.LANGUAGE_NOT_SUPPORTED}
+    assert not any(media.gate_open for media in stream.tracks.values())
+    assert (await desk.registry.start(desk.account, StartRequest(GUID, "C", "A", language="en-GB"))).ok
+
+
+async def test_no_new_starts_while_the_store_fails(desk: Desk) -> None:
+    desk.attach()
+    desk.healthy = False
+    outcome = await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    assert {one.status for one in outcome.participants.values()} == {Status.NO_INSTANCES_AVAILABLE}
+    desk.healthy = True
+    assert (await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))).ok

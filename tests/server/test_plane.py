@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from gateway._native import plane as kernel
+from gateway.server.plane import MediaPlane
+
+pytestmark = pytest.mark.skipif(not kernel.HAS_PLANE, reason="the tick exists compiled only")
+
+TICK_MS = 5
+
+
+class Socket:
+    """A media socket that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.reader = kernel.Reader()
+        self.reader.owner = self
+        self.texts: list[bytes] = []
+        self.checks = 0
+        self.heard = asyncio.Event()
+        self.trouble: Exception | None = None
+
+    def drain(self) -> None:
+        while (event := self.reader.next_event()) is not None:
+            self.texts.append(event[1])
+        self.heard.set()
+        if self.trouble is not None:
+            raise self.trouble
+
+    def check(self, now: float) -> None:
+        self.checks += 1
+        if self.trouble is not None:
+            raise self.trouble
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+@pytest.fixture
+def plane() -> Iterator[MediaPlane]:
+    plane = MediaPlane(TICK_MS)
+    yield plane
+    plane.close()
+
+
+def text(message: bytes) -> bytes:
+    return Frame(Opcode.TEXT, message).serialize(mask=True)
+
+
+async def test_the_tick_reads_what_is_sent(plane: MediaPlane, pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    listener = Socket()
+    plane.add(listener)
+    plane.register(ours.fileno(), listener.reader)
+    theirs.sendall(text(b"one") + text(b"two"))
+    await asyncio.wait_for(listener.heard.wait(), 10)
+    assert listener.texts == [b"one", b"two"]
+    plane.unregister(listener.reader)
+    plane.remove(listener)
+    assert len(plane) == 0
+
+
+async def test_a_sweep_reads_at_once(plane: MediaPlane, pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    listener = Socket()
+    plane.add(listener)
+    plane.register(ours.fileno(), listener.reader)
+    theirs.sendall(text(b"now"))
+    plane.sweep()
+    assert listener.texts == [b"now"]
+    plane.unregister(listener.reader)
+
+
+async def test_without_sockets_it_sleeps_and_wakes_with_the_next(
+    plane: MediaPlane, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    for word in (b"first", b"second"):
+        listener = Socket()
+        plane.add(listener)
+        plane.register(ours.fileno(), listener.reader)
+        theirs.sendall(text(word))
+        await asyncio.wait_for(listener.heard.wait(), 10)
+        assert listener.texts == [word]
+        plane.unregister(listener.reader)
+        plane.remove(listener)
+        async with asyncio.timeout(10):
+            while plane._timer is not None:
+                await asyncio.sleep(0)
+
+
+async def test_a_socket_that_fails_stops_neither_the_tick_nor_the_checks(
+    plane: MediaPlane, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.server.plane.CHECK_S", 0.01)
+    ours, theirs = pair
+    bad, good = Socket(), Socket()
+    bad.trouble = RuntimeError("no")
+    for listener in (bad, good):
+        plane.add(listener)
+    plane.register(ours.fileno(), bad.reader)
+    theirs.sendall(text(b"one"))
+    await asyncio.wait_for(bad.heard.wait(), 10)
+    bad.heard.clear()
+    theirs.sendall(text(b"two"))
+    await asyncio.wait_for(bad.heard.wait(), 10)
+    assert bad.texts == [b"one", b"two"]
+    async with asyncio.timeout(10):
+        while good.checks < 2:
+            await asyncio.sleep(0.001)
+    plane.unregister(bad.reader)
