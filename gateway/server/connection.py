@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import structlog
 from websockets.frames import CloseCode, Frame, Opcode
@@ -390,7 +390,3 @@ class MediaConnection(asyncio.Protocol):
         metrics.MESSAGES.inc(reader.messages - messages_before)
         metrics.WIRE_BYTES.inc(reader.bytes - bytes_before)
         self._counted = (reader.messages, reader.bytes)
-
-    def describe(self) -> dict[str, Any]:
-        """For logs: which call and stream this is."""
-        return {"call": self._call.guid if self._call else None}
