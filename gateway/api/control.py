@@ -17,7 +17,8 @@ from gateway.api.schemas import (
     StreamUrl,
     SummaryView,
 )
-from gateway.calls.model import Outcome, Participant, RedactionOutput, Role, StartRequest, Track
+from gateway.calls.model import Outcome, Participant, StartRequest
+from gateway.participants import RedactionOutput, Role, Track
 from gateway.store.records import Principal
 
 __all__ = ["result", "start", "start_request", "stop", "stream_url"]

@@ -15,18 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.calls.model import (
-    CallSnapshot,
-    CallState,
-    Participant,
-    Role,
-    StartRequest,
-    Status,
-    Summary,
-    Track,
-    TrackSnapshot,
-)
+from gateway.calls.model import CallSnapshot, CallState, Participant, StartRequest, Status, Summary, TrackSnapshot
 from gateway.ids import new_stream_id, new_ulid
+from gateway.participants import Role, Track
 
 if TYPE_CHECKING:
     from gateway._native.track_py import Track as TrackMedia

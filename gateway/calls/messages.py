@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
-from gateway.calls.model import Track
 from gateway.errors import PeerError, WireError
+from gateway.participants import Track
 
 __all__ = ["Connected", "Event", "Ignored", "Media", "SkippedError", "Start", "Stop", "parse"]
 
@@ -63,7 +63,9 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The stream has ended."""
+    """The stream has ended; ``stream_sid`` is None where the emitter leaves it out."""
+
+    stream_sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def parse(message: bytes) -> Event:
         case "start":
             return _start(value)
         case "stop":
-            return Stop()
+            stream_sid = value.get("streamSid")
+            return Stop(stream_sid if isinstance(stream_sid, str) else None)
         case "connected":
             return Connected()
         case "dtmf" | "mark":

@@ -8,42 +8,19 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from gateway.participants import RedactionOutput, Role, Track
+
 __all__ = [
     "CallControl",
     "CallSnapshot",
     "CallState",
     "Outcome",
     "Participant",
-    "RedactionOutput",
-    "Role",
     "StartRequest",
     "Status",
     "Summary",
-    "Track",
     "TrackSnapshot",
 ]
-
-
-class Role(StrEnum):
-    """A participant of a call."""
-
-    CUSTOMER = "customer"
-    AGENT = "agent"
-
-
-class Track(StrEnum):
-    """A direction of a call leg, seen from Twilio."""
-
-    INBOUND = "inbound"
-    OUTBOUND = "outbound"
-
-
-class RedactionOutput(StrEnum):
-    """Which texts a transcript carries."""
-
-    REDACTED = "redacted"
-    UNREDACTED = "unredacted"
-    BOTH = "redacted_and_unredacted"
 
 
 class CallState(StrEnum):

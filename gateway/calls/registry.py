@@ -7,7 +7,6 @@ runs on the event loop, and nothing in it waits for a model, a disk or a peer fo
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
@@ -16,12 +15,14 @@ import structlog
 from gateway import metrics
 from gateway._native import track as track_kernel
 from gateway.calls.call import Call, Stream
+from gateway.calls.ledger import Ledger
 from gateway.calls.messages import Start
-from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, Status, Track
+from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, Status
 from gateway.calls.transcription import Conversations, Transcription
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
 from gateway.errors import RequestError
+from gateway.participants import Track
 from gateway.speech.stage import SpeechStage
 
 __all__ = ["MediaSocket", "Registry"]
@@ -37,17 +38,9 @@ STOP_WAIT_S = 2.0
 PARTING_S = 60.0
 """How long after a hang-up one stop request still gets its summary."""
 
-REMEMBER_S = 3600.0
-"""How long a completed call is kept in memory, so that a later stream continues its clock and streamIds."""
-
-REMEMBER_CALLS = 20_000
-
 
 class MediaSocket(Protocol):
     """The socket of a stream, as far as the registry needs it."""
-
-    def sweep(self) -> None:
-        """Read and place what the peer has sent by now."""
 
     def displace(self) -> None:
         """Close normally (1000): a newer stream has taken this one's tracks."""
@@ -63,14 +56,17 @@ class Registry:
         speech: SpeechStage | None,
         *,
         store_healthy: Callable[[], bool],
+        sweep: Callable[[], None],
     ) -> None:
         self._limits = limits
         self._conversations = conversations
         # None with GATEWAY_ASR__MODEL=none: audio ends in a checksum.
         self._speech = speech
         self._store_healthy = store_healthy
+        # Reads what Twilio has sent up to now, so that start and stop cut at the newest timestamp.
+        self._sweep = sweep
         self.draining = False
-        self._calls: OrderedDict[tuple[str, str], Call] = OrderedDict()
+        self._calls = Ledger()
         self._sockets: dict[Stream, MediaSocket] = {}
         self._transcriptions: dict[tuple[Stream, Track], Transcription] = {}
         # Start requests that wait for their call's stream.
@@ -80,10 +76,6 @@ class Registry:
         self._flushing: dict[Call, set[Transcription]] = {}
         # Hang-ups whose last utterances are in flight; a stop that comes meanwhile waits for its summary.
         self._partings: dict[Call, asyncio.Task[None]] = {}
-        self._arrivals = 0
-        # Set while no call is being transcribed.
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     # Media streams
 
@@ -92,7 +84,7 @@ class Registry:
 
         The newest start owns a track: an older stream that carries one of its tracks is ended like a hang-up.
         """
-        call = self._call(account_id, start.call_sid)
+        call = self._calls.take(account_id, start.call_sid)
         for older in call.displaced_by(start.tracks):
             log.info("stream displaced", call=call.guid, stream=older.stream_sid)
             displaced = self._sockets.get(older)
@@ -100,6 +92,7 @@ class Registry:
             if call.state is CallState.TRANSCRIBING:
                 # The call is gated, whichever socket was displaced: a new start is due (and gets a 200).
                 call.state = CallState.GATED
+                self._calls.note(call)
                 self._spawn(self._finish(call, self._close(call, call.streams)), "displaced")
             if displaced is not None:
                 displaced.displace()
@@ -111,7 +104,7 @@ class Registry:
         )
         call.attach(stream)
         self._sockets[stream] = socket
-        self._count()
+        self._calls.note(call)
         log.info("stream attached", call=call.guid, stream=stream.stream_sid, tracks=",".join(sorted(start.tracks)))
         if call.state is CallState.TRANSCRIBING:
             self._open(call, stream)
@@ -132,7 +125,7 @@ class Registry:
         if last:
             call.state = CallState.COMPLETED
             call.completed_at_ms = monotonic_ms()
-        self._count()
+        self._calls.note(call)
         owed = transcribing and not call.pending
         task = self._spawn(self._part(call, finishing, last=last, owed=owed), "hang-up")
         if last:
@@ -155,27 +148,6 @@ class Registry:
             self._conversations.complete(call, "hangup")
         log.info("call completed", call=call.guid, transcripts=call.transcripts)
 
-    def _call(self, account_id: str, guid: str) -> Call:
-        key = (account_id, guid)
-        call = self._calls.get(key)
-        if call is None:
-            self._arrivals += 1
-            call = self._calls[key] = Call(account_id, guid, self._arrivals)
-            self._forget()
-        else:
-            self._calls.move_to_end(key)
-        return call
-
-    def _forget(self) -> None:
-        """Drop completed calls that are old, oldest first, or too many."""
-        horizon = monotonic_ms() - int(REMEMBER_S * 1000)
-        surplus = len(self._calls) - REMEMBER_CALLS
-        for key, call in list(self._calls.items())[: max(16, surplus)]:
-            done = call.completed_at_ms is not None and not call.streams and not call.pending
-            if done and (surplus > 0 or (call.completed_at_ms or 0) < horizon):
-                del self._calls[key]
-                surplus -= 1
-
     # Control
 
     async def start(self, account_id: str, request: StartRequest) -> Outcome:
@@ -191,7 +163,7 @@ class Registry:
 
     async def _start(self, account_id: str, request: StartRequest) -> Outcome:
         key = (account_id, request.guid)
-        call = self._calls.get(key)
+        call = self._calls.get(*key)
         if key in self._awaited or (call is not None and call.pending):
             raise _pending(request.guid)
         if call is not None and call.state is CallState.TRANSCRIBING:
@@ -200,12 +172,12 @@ class Registry:
             if self.draining:
                 raise _unknown(request.guid)
             await self._wait_for_stream(key)
-            call = self._calls[key]
+            call = self._calls.take(*key)
         refusal = self._refusal(request)
         if refusal is not None:
             return Outcome(False, call.participants(refusal), refusal.description)
         await self._read_out(call)
-        self._sweep(call)
+        self._sweep()
         if not call.streams:
             # The sweep, or the wait, saw its hang-up.
             raise _unknown(request.guid)
@@ -213,7 +185,7 @@ class Registry:
         self._conversations.begin(call)
         for stream in call.streams:
             self._open(call, stream)
-        self._count()
+        self._calls.note(call)
         log.info("transcription started", call=call.guid, redaction=str(request.redaction))
         return Outcome(True, call.participants())
 
@@ -247,8 +219,7 @@ class Registry:
             return Status.SHUTTING_DOWN
         if self._speech is not None and request.language.split("-")[0].lower() not in self._speech.languages:
             return Status.LANGUAGE_NOT_SUPPORTED
-        started = sum(call.state is CallState.TRANSCRIBING for call in self._calls.values())
-        full = started >= self._limits.calls or (self._speech is not None and self._speech.overloaded)
+        full = self._calls.transcribing >= self._limits.calls or (self._speech is not None and self._speech.overloaded)
         return Status.NO_INSTANCES_AVAILABLE if full or not self._store_healthy() else None
 
     async def stop(self, account_id: str, guid: str) -> Outcome:
@@ -263,7 +234,7 @@ class Registry:
 
     async def _stop(self, account_id: str, guid: str) -> Outcome:
         key = (account_id, guid)
-        call = self._calls.get(key)
+        call = self._calls.get(*key)
         if key in self._awaited or (call is not None and call.pending):
             raise _pending(guid)
         if call is None:
@@ -272,15 +243,16 @@ class Registry:
             return await self._parting(call)
         call.pending = True
         try:
-            self._sweep(call)
+            self._sweep()
             if call.state is CallState.TRANSCRIBING:
                 call.state = CallState.PAUSED
+                self._calls.note(call)
             await self._finish(call, self._close(call, call.streams))
             if (parting := self._partings.get(call)) is not None:
                 await asyncio.wait({parting})
         finally:
             call.pending = False
-        self._count()
+        self._calls.note(call)
         log.info("transcription stopped", call=call.guid)
         return Outcome(True, call.participants(summary=True))
 
@@ -300,22 +272,14 @@ class Registry:
 
     def snapshots(self, account_id: str) -> list[CallSnapshot]:
         """The account's live calls, oldest first."""
-        mine = [call for call in self._calls.values() if call.account_id == account_id and call.streams]
-        return [call.snapshot() for call in sorted(mine, key=lambda call: call.arrival)]
+        return [call.snapshot() for call in self._calls.live() if call.account_id == account_id]
 
     def snapshot(self, account_id: str, guid: str) -> CallSnapshot | None:
         """One live call; None if there is none."""
-        call = self._calls.get((account_id, guid))
+        call = self._calls.get(account_id, guid)
         return call.snapshot() if call is not None and call.streams else None
 
     # Gates
-
-    def _sweep(self, call: Call) -> None:
-        """Read what Twilio has sent up to now, so that start and stop cut at the newest timestamp."""
-        for stream in list(call.streams):
-            socket = self._sockets.get(stream)
-            if socket is not None:
-                socket.sweep()
 
     def _open(self, call: Call, stream: Stream) -> None:
         for track, media in stream.tracks.items():
@@ -371,15 +335,15 @@ class Registry:
     @property
     def transcribing(self) -> int:
         """Calls being transcribed."""
-        return sum(call.state is CallState.TRANSCRIBING for call in self._calls.values())
+        return self._calls.transcribing
 
     async def idle(self) -> None:
         """Return when no call is being transcribed."""
-        await self._idle.wait()
+        await self._calls.idle.wait()
 
     async def close(self) -> None:
         """End every call as a hang-up would and wait for what is in flight; sockets are closed by their owner."""
-        for call in list(self._calls.values()):
+        for call in self._calls.live():
             for stream in list(call.streams):
                 self.detach(call, stream)
         if self._tasks:
@@ -395,17 +359,6 @@ class Registry:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task failed", task=task.get_name(), error=type(error).__name__, exc_info=error)
-
-    def _count(self) -> None:
-        live = dict.fromkeys(CallState, 0)
-        for call in self._calls.values():
-            live[call.state] += 1
-        if live[CallState.TRANSCRIBING]:
-            self._idle.clear()
-        else:
-            self._idle.set()
-        for state, number in live.items():
-            metrics.CALLS.labels(state).set(number)
 
 
 def _pending(guid: str) -> RequestError:

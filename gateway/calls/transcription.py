@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gateway.calls.call import Call, Stream
-from gateway.calls.model import Role, Track
 from gateway.clock import monotonic_ms
 from gateway.delivery.delivery import CallDelivery, Delivery, Redactor, Transcript
 from gateway.ids import new_ulid
+from gateway.participants import Role, Track
 from gateway.speech.engine import Hypothesis
 from gateway.speech.stage import OpenTrack, SpeechStage
 from gateway.speech.track import Segment

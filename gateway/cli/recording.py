@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from gateway.calls.model import Track
 from gateway.errors import UsageError
+from gateway.participants import Track
 from gateway.speech.engine import Pcm
 
 __all__ = ["Recording", "load"]

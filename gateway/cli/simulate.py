@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gateway.calls.model import RedactionOutput, Role, Track
 from gateway.cli import client, recording
 from gateway.cli.client import GatewayClient, Json
 from gateway.cli.console import err, out, print_json
@@ -25,6 +24,7 @@ from gateway.cli.emitter import Identity, Manner, TwilioEmitter
 from gateway.cli.receiver import Receiver
 from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
+from gateway.participants import RedactionOutput, Role, Track
 
 __all__ = ["Plan", "Simulation", "simulate", "track_map"]
 

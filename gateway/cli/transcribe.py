@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from gateway import config
-from gateway.calls.model import RedactionOutput, Role, Track
 from gateway.cli import recording
 from gateway.cli.client import Json
 from gateway.cli.console import err, out, print_json
@@ -23,6 +22,7 @@ from gateway.config import Settings
 from gateway.delivery.payload import transcript_body
 from gateway.errors import ConfigError, UsageError
 from gateway.ids import new_stream_id, new_ulid
+from gateway.participants import RedactionOutput, Role, Track
 from gateway.speech import offline
 from gateway.speech.offline import Transcription, Utterance
 from gateway.store.records import CallRecord, MessageRecord

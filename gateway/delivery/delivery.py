@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from gateway.calls.model import RedactionOutput, Role
 from gateway.delivery.payload import transcript_body
 from gateway.delivery.sequencer import Released, Sequencer
 from gateway.delivery.webhook import OnOutcome, Post
 from gateway.errors import InternalError
 from gateway.ids import new_ulid
 from gateway.metrics import LATE_TRANSCRIPTS, REDACTION_FAILED, TRANSCRIPTS
+from gateway.participants import RedactionOutput, Role
 from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, DeliveryRecord, MessageRecord
 from gateway.store.rows import Record

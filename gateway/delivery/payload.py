@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.calls.model import RedactionOutput
+from gateway.participants import RedactionOutput
 from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, MessageRecord
 

@@ -72,7 +72,9 @@ class Gateway:
         self.tokens = StreamTokens(secret, settings.stream_token_ttl)
         self.plane = MediaPlane(settings.limits.tick_ms)
         conversations = Conversations(Delivery(writer, publisher), writer, Redactor)
-        self.registry = Registry(settings.limits, conversations, speech, store_healthy=lambda: writer.healthy)
+        self.registry = Registry(
+            settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, sweep=self.plane.sweep
+        )
         doorkeeper = Doorkeeper(self.tokens, store.key_active, settings.twilio, lambda: self.public_url)
         services = ConnectionServices(self.registry, self.plane, doorkeeper.principal)
         self.media = MediaRoute(doorkeeper, services, settings.limits)

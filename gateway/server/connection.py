@@ -22,10 +22,10 @@ from gateway import metrics
 from gateway._native import plane as plane_kernel
 from gateway.calls import messages
 from gateway.calls.call import Call, Stream
-from gateway.calls.model import Track
 from gateway.calls.registry import Registry
 from gateway.clock import monotonic_ms
 from gateway.errors import PeerError, WireError
+from gateway.participants import Track
 from gateway.server.handshake import MAX_MESSAGE, open_protocol
 from gateway.server.plane import MediaPlane
 from gateway.store.records import Principal
@@ -93,8 +93,6 @@ class MediaConnection(asyncio.Protocol):
         self._counted = (0, 0)
         self._task: asyncio.Task[None] | None = None
 
-    # Transport
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport; the tick reads its descriptor from now on if it is a plain one."""
         # uvloop's transports are none of asyncio's classes.
@@ -127,10 +125,6 @@ class MediaConnection(asyncio.Protocol):
         self._transport = None
         if self._task is not None:
             self._task.cancel()
-
-    def sweep(self) -> None:
-        """Read and place what the peer has sent by now (:class:`gateway.calls.registry.MediaSocket`)."""
-        self._services.plane.sweep()
 
     def displace(self) -> None:
         """Close normally: a newer stream has taken this one's tracks."""
@@ -202,6 +196,8 @@ class MediaConnection(asyncio.Protocol):
             if isinstance(event, Frame):
                 self._frame(event)
         if protocol.close_expected() and self._close_at is None:
+            if protocol.close_sent is not None and protocol.close_rcvd is None:
+                _count_close(protocol.close_sent.code, protocol.close_sent.reason)
             self._closing(time.monotonic() + CLOSE_S)
 
     def _frame(self, frame: Frame) -> None:
@@ -242,7 +238,7 @@ class MediaConnection(asyncio.Protocol):
         elif isinstance(event, messages.Start):
             self._start(event)
         elif isinstance(event, messages.Stop):
-            self._leave("stop")
+            self._stop(event)
 
     def _media(self, media: messages.Media) -> None:
         stream = self._stream
@@ -254,6 +250,12 @@ class MediaConnection(asyncio.Protocol):
             self._skip("undeclared_track")
         else:
             track.place(media.timestamp_ms, media.payload, monotonic_ms())
+
+    def _stop(self, stop: messages.Stop) -> None:
+        if self._stream is not None and stop.stream_sid not in (None, self._stream.stream_sid):
+            self._skip("wrong_stream_sid")
+        else:
+            self._leave("stop")
 
     def _start(self, start: messages.Start) -> None:
         if self._call is not None:
@@ -308,9 +310,7 @@ class MediaConnection(asyncio.Protocol):
         """Close the socket from our side; its stream ends now."""
         if self._close_at is not None:
             return
-        metrics.WIRE_CLOSED.labels(str(int(code))).inc()
-        if code not in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY):
-            log.warning("media socket closed", code=int(code), reason=reason)
+        _count_close(code, reason)
         self._leave("closed by the gateway")
         self._closing(time.monotonic() + CLOSE_S)
         if self._protocol.state is State.OPEN:
@@ -390,3 +390,10 @@ class MediaConnection(asyncio.Protocol):
         metrics.MESSAGES.inc(reader.messages - messages_before)
         metrics.WIRE_BYTES.inc(reader.bytes - bytes_before)
         self._counted = (reader.messages, reader.bytes)
+
+
+def _count_close(code: int, reason: str) -> None:
+    """We close a socket; ``reason`` is ours or that of ``websockets``, never the peer's."""
+    metrics.WIRE_CLOSED.labels(str(int(code))).inc()
+    if code not in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY):
+        log.warning("media socket closed", code=int(code), reason=reason)

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gateway._native import mulaw, track
-from gateway.calls.model import Role
 from gateway.config import EndpointSettings, Settings, VadSettings
 from gateway.delivery.delivery import mask as mask_all
+from gateway.participants import Role
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, VoiceActivity
 from gateway.speech.track import Segment, SpeechTrack
 from gateway.text.redaction import Redactor

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from gateway.calls.model import Role
+from gateway.participants import Role
 from gateway.text import phrases
 from gateway.text.context import Request, find_request
 from gateway.text.email import find_addresses

@@ -239,7 +239,7 @@ async def test_a_stop_behind_a_hang_up_has_the_last_words_in_its_summary(tmp_pat
             await first.settle()
             await carrier.settle()
             stop = asyncio.ensure_future(customer.stop(sid))
-            while not customer.gateway.registry._calls[customer.key.account_id, sid].pending:
+            while not customer.gateway.registry._calls.take(customer.key.account_id, sid).pending:
                 await asyncio.sleep(0)
             engine.gate.set()
             status, body = await stop

@@ -18,15 +18,14 @@ from gateway.calls.model import (
     CallState,
     Outcome,
     Participant,
-    Role,
     StartRequest,
     Status,
     Summary,
-    Track,
     TrackSnapshot,
 )
 from gateway.config import load
 from gateway.errors import RequestError
+from gateway.participants import Role, Track
 from gateway.server.tokens import StreamTokens
 from gateway.store.records import NewKey
 from gateway.store.store import Store

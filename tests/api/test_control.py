@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from gateway.api.body import validated
 from gateway.api.control import start_request
 from gateway.api.schemas import StartStreamingRequest
-from gateway.calls.model import RedactionOutput, Role, StartRequest, Status, Track
+from gateway.calls.model import StartRequest, Status
 from gateway.errors import RequestError
+from gateway.participants import RedactionOutput, Role, Track
 from gateway.server.tokens import StreamTokens, extract
 from gateway.store.records import NewKey
 from tests.api.conftest import Client, Desk, error_of

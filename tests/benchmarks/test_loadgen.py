@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks import loadgen
 from benchmarks.loadgen import Lateness, Load, Plan
-from gateway.calls.model import Track
 from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
+from gateway.participants import Track
 from tests.cli.peer import Peer, serving, transcript
 
 ENDS = {Track.INBOUND: (200,), Track.OUTBOUND: (500,)}

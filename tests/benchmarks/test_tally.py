@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.tally import Spread, Tally, Watched
-from gateway.calls.model import Track
+from gateway.participants import Track
 from tests.cli.peer import transcript
 
 STREAMS = {"customer": "s-customer", "agent": "s-agent"}

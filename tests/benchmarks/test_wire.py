@@ -13,10 +13,10 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from benchmarks.wire import MediaSocket, Payloads, Voice, frame
-from gateway.calls.model import Track
 from gateway.cli.emitter import Identity, Manner, script
 from gateway.cli.recording import Recording
 from gateway.errors import PeerError
+from gateway.participants import Track
 from tests.cli.peer import Peer, serving
 
 SID = "MZ" + "3" * 32

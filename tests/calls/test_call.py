@@ -4,7 +4,8 @@ import pytest
 
 from gateway._native import track
 from gateway.calls.call import Call, Stream, Tally, summarise
-from gateway.calls.model import CallState, Role, StartRequest, Status, Summary, Track
+from gateway.calls.model import CallState, StartRequest, Status, Summary
+from gateway.participants import Role, Track
 
 REQUEST = StartRequest("CA1", "customer-7", "agent-9")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway._native import scanner
 from gateway.calls import messages
-from gateway.calls.model import Track
 from gateway.errors import WireError
+from gateway.participants import Track
 
 # A real message's shape and audio (an idle line), its SIDs replaced.
 REAL_MEDIA = (

@@ -16,6 +16,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from gateway._native.track_py import Track as Twin
+from gateway.calls import ledger
 from gateway.calls import registry as module
 from gateway.calls.model import CallState
 from gateway.server.connection import MediaConnection
@@ -253,11 +254,11 @@ async def test_a_draining_gateway_refuses_inside_a_200(customer: Customer) -> No
 
 
 async def test_completed_calls_are_forgotten_in_time(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REMEMBER_S", -1.0)
+    monkeypatch.setattr(ledger, "REMEMBER_S", -1.0)
     url = await customer.stream_url()
     for _ in range(5):
         async with Twilio.connected(url) as twilio:
             await twilio.settle()
     async with Twilio.connected(url) as twilio:
         await twilio.settle()
-        assert [key[1] for key in customer.gateway.registry._calls] == [twilio.call_sid]
+        assert [key[1] for key in customer.gateway.registry._calls._calls] == [twilio.call_sid]

@@ -13,12 +13,13 @@ import pytest
 from gateway._native import mulaw
 from gateway.calls.call import Call, Stream
 from gateway.calls.messages import Start
-from gateway.calls.model import RedactionOutput, StartRequest, Status, Track
+from gateway.calls.model import StartRequest, Status
 from gateway.calls.registry import Registry
 from gateway.calls.transcription import Conversations
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
 from gateway.delivery.delivery import Delivery
+from gateway.participants import RedactionOutput, Track
 from gateway.store.records import MessageRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -30,13 +31,10 @@ TRACKS = frozenset(Track)
 
 
 class Socket:
-    """A media socket that has nothing more to read."""
+    """A media socket that is told nothing here."""
 
     def __init__(self) -> None:
         self.displaced = False
-
-    def sweep(self) -> None:
-        return
 
     def displace(self) -> None:
         self.displaced = True
@@ -50,7 +48,11 @@ class Desk:
         self.writer = Writer(store)
         conversations = Conversations(Delivery(self.writer), self.writer, Redactor)
         self.registry = Registry(
-            LimitSettings.model_validate({}), conversations, rig.stage, store_healthy=lambda: self.healthy
+            LimitSettings.model_validate({}),
+            conversations,
+            rig.stage,
+            store_healthy=lambda: self.healthy,
+            sweep=lambda: None,
         )
         self.healthy = True
 

@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from gateway._native import mulaw
-from gateway.calls.model import Track
 from gateway.cli.emitter import Ending, Form, Identity, Manner, Pacing, TwilioEmitter, opening, script
 from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
+from gateway.participants import Track
 from gateway.speech.engine import Pcm
 from tests.cli.peer import Peer, serving
 

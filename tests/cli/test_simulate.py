@@ -13,13 +13,13 @@ import soundfile
 from rich.text import Text
 from typer.testing import CliRunner
 
-from gateway.calls.model import RedactionOutput, Track
 from gateway.cli import simulate as module
 from gateway.cli.emitter import Identity
 from gateway.cli.main import app
 from gateway.cli.recording import Recording
 from gateway.cli.simulate import Plan, Simulation, track_map
 from gateway.errors import PeerError, UsageError
+from gateway.participants import RedactionOutput, Track
 from tests.cli.peer import Peer, item, serving, transcript
 
 

@@ -12,13 +12,13 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from gateway.calls.model import RedactionOutput, Role, Track
 from gateway.cli import transcribe as module
 from gateway.cli.main import app
 from gateway.cli.recording import Recording
 from gateway.cli.transcribe import document, line, roles_of
 from gateway.config import Settings
 from gateway.errors import CallerError, ConfigError, UsageError
+from gateway.participants import RedactionOutput, Role, Track
 from gateway.speech.offline import Transcription, Utterance
 from tests.cli.command import gateway
 

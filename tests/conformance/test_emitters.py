@@ -62,33 +62,35 @@ async def test_messages_captured_on_the_real_wire(tmp_path: Path) -> None:
 
     twin = Twin(checksum=True)
     twin.open_gate()
-    async with gateway_running(settings_for(tmp_path)) as customer:
-        async with connect(await customer.stream_url(), compression=None) as socket:
-            twilio = Twilio(socket, call_sid, stream_sid)
-            await twilio.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
-            await twilio.send(
-                '{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC00000000000000000000000000000000",'
-                f'"streamSid":"{stream_sid}","callSid":"{call_sid}","tracks":["inbound"],"mediaFormat":{{"encoding":'
-                '"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}},'
-                f'"streamSid":"{stream_sid}"}}'
-            )
-            await twilio.settle()
-            assert (await customer.start(call_sid))[0] == 200
-            for chunk in range(1, 74):
-                # 72 steps in 1438 ms, as captured: 155 first, 1593 last.
-                timestamp = 155 + (1438 * (chunk - 1)) // 72
-                await twilio.send(media(chunk + 1, chunk, timestamp))
-                twin.place(timestamp, base64.b64decode(idle), 0)
-            await twilio.settle()
-            (track,) = (await customer.call(call_sid)).tracks
-            assert (track.received_ms, track.filled_ms) == (73 * 20, 0)
-            assert track.checksum == twin.checksum_hex()
-            await twilio.send(
-                f'{{"event":"stop","sequenceNumber":"378","stop":{{"accountSid":"AC00000000000000000000000000000000",'
-                f'"callSid":"{call_sid}"}},"streamSid":"{stream_sid}"}}'
-            )
-            await twilio.settle()
-            assert await customer.call(call_sid) is None
+    async with (
+        gateway_running(settings_for(tmp_path)) as customer,
+        connect(await customer.stream_url(), compression=None) as socket,
+    ):
+        twilio = Twilio(socket, call_sid, stream_sid)
+        await twilio.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
+        await twilio.send(
+            '{"event":"start","sequenceNumber":"1","start":{"accountSid":"AC00000000000000000000000000000000",'
+            f'"streamSid":"{stream_sid}","callSid":"{call_sid}","tracks":["inbound"],"mediaFormat":{{"encoding":'
+            '"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{}},'
+            f'"streamSid":"{stream_sid}"}}'
+        )
+        await twilio.settle()
+        assert (await customer.start(call_sid))[0] == 200
+        for chunk in range(1, 74):
+            # 72 steps in 1438 ms, as captured: 155 first, 1593 last.
+            timestamp = 155 + (1438 * (chunk - 1)) // 72
+            await twilio.send(media(chunk + 1, chunk, timestamp))
+            twin.place(timestamp, base64.b64decode(idle), 0)
+        await twilio.settle()
+        (track,) = (await customer.call(call_sid)).tracks
+        assert (track.received_ms, track.filled_ms) == (73 * 20, 0)
+        assert track.checksum == twin.checksum_hex()
+        await twilio.send(
+            f'{{"event":"stop","sequenceNumber":"378","stop":{{"accountSid":"AC00000000000000000000000000000000",'
+            f'"callSid":"{call_sid}"}},"streamSid":"{stream_sid}"}}'
+        )
+        await twilio.settle()
+        assert await customer.call(call_sid) is None
 
 
 async def test_the_stream_url_survives_twiml(tmp_path: Path) -> None:

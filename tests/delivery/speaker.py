@@ -6,11 +6,11 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 
-from gateway.calls.model import RedactionOutput, Role
 from gateway.config import WebhookSettings
 from gateway.delivery.delivery import Delivery, Transcript, record_outcomes
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.ids import new_ulid
+from gateway.participants import RedactionOutput, Role
 from gateway.store.records import CallRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer

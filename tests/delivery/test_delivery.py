@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from gateway.calls.model import RedactionOutput, Role
 from gateway.config import WebhookSettings
 from gateway.delivery import sequencer
 from gateway.delivery.delivery import CallDelivery, Delivered, Delivery, Transcript, mask, record_outcomes
@@ -19,6 +18,7 @@ from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import InternalError
 from gateway.ids import new_ulid
 from gateway.metrics import REGISTRY
+from gateway.participants import RedactionOutput, Role
 from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, MessageRecord
 from gateway.store.store import Store

@@ -111,6 +111,7 @@ async def test_a_second_start_closes_with_1008(customer: Customer) -> None:
         ({"event": "media", "media": {"payload": "!"}}, "bad_base64"),
         ({"event": "surprise"}, "unknown_event"),
         ({"event": "media", "media": {"payload": "/w=="}, "streamSid": "MZother"}, "wrong_stream_sid"),
+        ({"event": "stop", "stop": {}, "streamSid": "MZother"}, "wrong_stream_sid"),
         (b"\x00\x01", "binary"),
     ],
 )
@@ -244,7 +245,7 @@ async def test_hang_up_in_every_form_completes_the_call(customer: Customer, endi
         assert (await customer.start(twilio.call_sid))[0] == 200
         await twilio.media(120)
         await twilio.settle()
-        call = registry._calls[customer.key.account_id, twilio.call_sid]
+        call = registry._calls.take(customer.key.account_id, twilio.call_sid)
         if ending == "stop":
             await twilio.stop()
             await twilio.settle()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.calls.model import Role
+from gateway.participants import Role
 from gateway.text.numbers import Element, Form, elements, tokenize
 from gateway.text.redaction import MAX_UTTERANCES, QUIET_UTTERANCES, Redactor
 from tests.text.labelled import SENTENCES
