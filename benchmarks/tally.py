@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.labels import Ends
-from gateway.calls.model import Role, Track
 from gateway.cli.emitter import FRAME_MS
+from gateway.participants import Role, Track
 
 __all__ = ["Spread", "Tally", "Watched"]
 
