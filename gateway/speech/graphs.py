@@ -102,10 +102,7 @@ class PreparedGraphs:
 
     def begin(self, audio: Sequence[Audio], tokens: int) -> Decoding:
         """See :class:`Graphs`."""
-        heard = [
-            [value.numpy() for value in self._encoder.run_with_ort_values(self._caches, {"audio": _value(row[None])})]
-            for row in audio
-        ]
+        heard = [self._encoder.run(self._caches, {"audio": row[None]}) for row in audio]
         frames = [caches[0].shape[2] for caches in heard]
         cross = [_padded([caches[index] for caches in heard]) for index in range(len(self._caches))]
         return _Bound(self._step, dict(zip(self._caches, cross, strict=True)), frames, tokens)
@@ -136,11 +133,16 @@ class _Bound:
         self._past = np.full(rows, self._said, np.int32)
         self._total = np.array(self._said + 1, np.int32)
         self._likely = np.zeros((rows, 1, self._vocabulary), np.float32)
-        inputs = {"token": self._token, "past": self._past, "total": self._total, "frames": self._frames}
+        inputs: dict[str, NDArray[Any]] = {
+            "token": self._token,
+            "past": self._past,
+            "total": self._total,
+            "frames": self._frames,
+        }
         self._binding = self._session.io_binding()
         for name, array in (inputs | self._own | self._cross).items():
             self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        outputs = {name.replace("own_", "new_"): array for name, array in self._own.items()}
+        outputs: dict[str, NDArray[Any]] = {name.replace("own_", "new_"): array for name, array in self._own.items()}
         for name, array in (outputs | {"probabilities": self._likely}).items():
             self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
@@ -157,9 +159,7 @@ class _Bound:
         self._frames = self._frames[rows]
         longest = int(self._frames.max())
         self._own = {name: array[rows] for name, array in self._own.items()}
-        self._cross = {
-            name: np.ascontiguousarray(array[rows, :, :longest]) for name, array in self._cross.items()
-        }
+        self._cross = {name: np.ascontiguousarray(array[rows, :, :longest]) for name, array in self._cross.items()}
         self._bind()
 
 
@@ -175,8 +175,8 @@ class ShippedGraphs:
     """
 
     def __init__(self, encoder: Path, decoder: Path) -> None:
-        self._encoder = session(encoder)
-        self._decoder = session(decoder)
+        self._encoder = session(encoder, str(encoder))
+        self._decoder = session(decoder, str(decoder))
         names = [entry.name for entry in self._decoder.get_outputs()][1:]
         self._own = [name for name in names if ".decoder." in name]
         self._cross = [name for name in names if ".encoder." in name]
@@ -257,7 +257,7 @@ class _Growing:
         self._feeds["encoder_hidden_states"] = _value(np.zeros((len(self._frames), longest, self._hidden), np.float32))
 
 
-def session(model: Path | bytes, what: str = "") -> ort.InferenceSession:
+def session(model: Path | bytes, what: str) -> ort.InferenceSession:
     """A model loaded for one thread.
 
     Raises:
@@ -278,7 +278,7 @@ def session(model: Path | bytes, what: str = "") -> ort.InferenceSession:
         )
     except Exception as error:
         # ONNX Runtime raises a dozen unrelated types; any of them means this file is of no use.
-        msg = f"{what or model} cannot be loaded; run `gateway models verify`, then `gateway models fetch`"
+        msg = f"{what} cannot be loaded; run `gateway models verify`, then `gateway models fetch`"
         raise ModelError(msg) from error
 
 
