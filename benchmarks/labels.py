@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from gateway.cli.recording import Recording
 from gateway.errors import UsageError
 from gateway.participants import Track
+from gateway.peers.recording import Recording
 from gateway.speech.engine import Pcm
 
 __all__ = ["Ends", "find", "load", "speech_ends"]

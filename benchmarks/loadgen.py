@@ -21,11 +21,11 @@ import numpy as np
 from benchmarks.labels import Ends
 from benchmarks.tally import Spread, Tally, Watched
 from benchmarks.wire import MediaSocket, Payloads, Voice, frame
-from gateway.cli.client import ApiError, GatewayClient
-from gateway.cli.emitter import FRAME_MS, Identity, Manner, closing, opening
-from gateway.cli.receiver import Receiver
-from gateway.cli.recording import Recording
 from gateway.errors import GatewayError, UsageError
+from gateway.peers.client import ApiError, GatewayClient
+from gateway.peers.emitter import FRAME_MS, Identity, Manner, closing, opening
+from gateway.peers.receiver import Receiver
+from gateway.peers.recording import Recording
 
 __all__ = ["MAX_CALLS", "MAX_SECONDS", "Load", "Plan", "Progress"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.labels import Ends
-from gateway.cli.emitter import FRAME_MS
 from gateway.participants import Role, Track
+from gateway.peers.emitter import FRAME_MS
 
 __all__ = ["Spread", "Tally", "Watched"]
 

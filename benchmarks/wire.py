@@ -22,9 +22,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from gateway._native import mulaw
-from gateway.cli.emitter import FRAME_MS, JITTER_MS
-from gateway.cli.recording import Recording
 from gateway.errors import PeerError
+from gateway.peers.emitter import FRAME_MS, JITTER_MS
+from gateway.peers.recording import Recording
 
 __all__ = ["MediaSocket", "Payloads", "Voice", "frame"]
 

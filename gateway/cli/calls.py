@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.client import GatewayClient, Json, credentials, tls_context
 from gateway.cli.console import err, out, print_json
+from gateway.peers.client import GatewayClient, Json, credentials, tls_context
 
 __all__ = ["app"]
 

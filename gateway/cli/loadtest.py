@@ -13,9 +13,9 @@ from rich.table import Table
 
 from benchmarks import labels
 from benchmarks.loadgen import Load, Plan, Progress
-from gateway.cli import client, recording
 from gateway.cli.console import err, out, print_json
 from gateway.errors import UsageError
+from gateway.peers import client, recording
 
 __all__ = ["loadtest"]
 

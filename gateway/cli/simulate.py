@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from gateway.cli import client, recording
-from gateway.cli.client import GatewayClient, Json
 from gateway.cli.console import err, out, print_json
-from gateway.cli.emitter import Identity, Manner, TwilioEmitter
-from gateway.cli.receiver import Receiver
-from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
+from gateway.peers import client, recording
+from gateway.peers.client import GatewayClient, Json
+from gateway.peers.emitter import Identity, Manner, TwilioEmitter
+from gateway.peers.receiver import Receiver
+from gateway.peers.recording import Recording
 
 __all__ = ["Plan", "Simulation", "simulate", "track_map"]
 

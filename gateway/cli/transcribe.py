@@ -13,18 +13,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from gateway import config
-from gateway.cli import recording
-from gateway.cli.client import Json
+from gateway.cli import offline
 from gateway.cli.console import err, out, print_json
-from gateway.cli.recording import Recording
+from gateway.cli.offline import Transcription, Utterance
 from gateway.cli.simulate import track_map
 from gateway.config import Settings
 from gateway.delivery.payload import transcript_body
 from gateway.errors import ConfigError, UsageError
 from gateway.ids import new_stream_id, new_ulid
 from gateway.participants import RedactionOutput, Role, Track
-from gateway.speech import offline
-from gateway.speech.offline import Transcription, Utterance
+from gateway.peers import recording
+from gateway.peers.client import Json
+from gateway.peers.recording import Recording
 from gateway.store.records import CallRecord, MessageRecord
 
 __all__ = ["document", "line", "roles_of", "transcribe"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks import labels
-from gateway.cli import recording
 from gateway.errors import UsageError
 from gateway.participants import Track
+from gateway.peers import recording
 from gateway.speech.engine import Pcm
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks import loadgen
 from benchmarks.loadgen import Lateness, Load, Plan
-from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
 from gateway.participants import Track
-from tests.cli.peer import Peer, serving, transcript
+from gateway.peers.recording import Recording
+from tests.peers.peer import Peer, serving, transcript
 
 ENDS = {Track.INBOUND: (200,), Track.OUTBOUND: (500,)}
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.tally import Spread, Tally, Watched
 from gateway.participants import Track
-from tests.cli.peer import transcript
+from tests.peers.peer import transcript
 
 STREAMS = {"customer": "s-customer", "agent": "s-agent"}
 

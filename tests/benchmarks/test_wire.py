@@ -13,11 +13,11 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from benchmarks.wire import MediaSocket, Payloads, Voice, frame
-from gateway.cli.emitter import Identity, Manner, script
-from gateway.cli.recording import Recording
 from gateway.errors import PeerError
 from gateway.participants import Track
-from tests.cli.peer import Peer, serving
+from gateway.peers.emitter import Identity, Manner, script
+from gateway.peers.recording import Recording
+from tests.peers.peer import Peer, serving
 
 SID = "MZ" + "3" * 32
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
-from tests.cli.peer import Peer, item, serving
+from tests.peers.peer import Peer, item, serving
 
 
 @pytest.fixture

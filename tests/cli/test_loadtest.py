@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from benchmarks import loadgen
 from gateway.cli.main import app
 from gateway.errors import PeerError, UsageError
-from tests.cli.peer import Peer
+from tests.peers.peer import Peer
 
 KEY = ("--api-id", "id", "--api-secret", "secret")
 

@@ -14,13 +14,13 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from gateway.cli import simulate as module
-from gateway.cli.emitter import Identity
 from gateway.cli.main import app
-from gateway.cli.recording import Recording
 from gateway.cli.simulate import Plan, Simulation, track_map
 from gateway.errors import PeerError, UsageError
 from gateway.participants import RedactionOutput, Track
-from tests.cli.peer import Peer, item, serving, transcript
+from gateway.peers.emitter import Identity
+from gateway.peers.recording import Recording
+from tests.peers.peer import Peer, item, serving, transcript
 
 
 @pytest.fixture(autouse=True)

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from gateway.cli import transcribe as module
 from gateway.cli.main import app
-from gateway.cli.recording import Recording
+from gateway.cli.offline import Transcription, Utterance
 from gateway.cli.transcribe import document, line, roles_of
 from gateway.config import Settings
 from gateway.errors import CallerError, ConfigError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
-from gateway.speech.offline import Transcription, Utterance
+from gateway.peers.recording import Recording
 from tests.cli.command import gateway
 
 ROOT = Path(__file__).parents[2]

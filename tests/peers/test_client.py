@@ -10,9 +10,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.cli.client import ApiError, GatewayClient, credentials, is_loopback, tls_context
 from gateway.errors import PeerError, UsageError
-from tests.cli.peer import Peer, item, serving
+from gateway.peers.client import ApiError, GatewayClient, credentials, is_loopback, tls_context
+from tests.peers.peer import Peer, item, serving
 
 
 async def test_a_refusal_tells_code_and_message() -> None:

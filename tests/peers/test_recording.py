@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from gateway.cli import recording
 from gateway.errors import UsageError
 from gateway.participants import Track
+from gateway.peers import recording
 
 
 def wav(folder: Path, samples: np.ndarray[tuple[int, ...], np.dtype[np.int16]], rate: int = 8000) -> Path:

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.cli.receiver import Receiver
 from gateway.errors import UsageError
-from tests.cli.peer import transcript
+from gateway.peers.receiver import Receiver
+from tests.peers.peer import transcript
 
 
 async def test_transcripts_are_handed_on_with_their_time() -> None:

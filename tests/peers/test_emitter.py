@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 from gateway._native import mulaw
-from gateway.cli.emitter import Ending, Form, Identity, Manner, Pacing, TwilioEmitter, opening, script
-from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
 from gateway.participants import Track
+from gateway.peers.emitter import Ending, Form, Identity, Manner, Pacing, TwilioEmitter, opening, script
+from gateway.peers.recording import Recording
 from gateway.speech.engine import Pcm
-from tests.cli.peer import Peer, serving
+from tests.peers.peer import Peer, serving
 
 SIDS = Identity("CA" + "1" * 32, "AC" + "2" * 32, ("MZ" + "3" * 32, "MZ" + "4" * 32))
 BOTH = (Track.INBOUND, Track.OUTBOUND)

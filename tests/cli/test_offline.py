@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from gateway._native import mulaw, track
+from gateway.cli.offline import Found, Transcription, batches, listen, transcribe
 from gateway.config import Settings, load
 from gateway.participants import Role
 from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
 from gateway.speech.moonshine import Moonshine, MoonshineSession
-from gateway.speech.offline import Found, Transcription, batches, listen, transcribe
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.silero import Silero
 from gateway.speech.stage import SpeechStage

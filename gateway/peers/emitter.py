@@ -26,9 +26,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from gateway._native import mulaw
-from gateway.cli.recording import Recording
 from gateway.errors import PeerError, UsageError
 from gateway.participants import Track
+from gateway.peers.recording import Recording
 from gateway.speech.engine import Pcm
 
 __all__ = [
