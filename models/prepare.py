@@ -1,7 +1,7 @@
 """Prepared graphs: made of a model's shipped ones when it is first loaded, kept beside them, made again when need be.
 
-They lie in ``MODEL/prepared-KEY/``; the key is of the shipped files, of what this processor asks for and of
-:data:`VERSION`. The folder is put there whole by a rename, under a lock, so that of several processes one does the
+They lie in ``MODEL/prepared-KEY/``; the key is of the shipped files, of what this processor asks for and of the code
+that makes them. The folder is put there whole by a rename, under a lock, so that of several processes one does the
 work. Where it cannot be written the graphs are made in memory, each time.
 """
 
@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -22,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-import structlog
 from onnx import helper, numpy_helper
 
 from gateway.errors import ModelError
@@ -33,12 +33,9 @@ from .graphs.encoder import encoder_graph
 from .graphs.layout import layout
 from .graphs.source import Source
 
-__all__ = ["VERSION", "Prepared", "can_prepare", "make", "prepare", "signed_products_are_exact"]
+__all__ = ["Prepared", "can_prepare", "make", "prepare", "signed_products_are_exact"]
 
-log = structlog.get_logger(__name__)
-
-VERSION = 1
-"""Of the code in ``models/graphs``: raise it whenever the graphs come out differently."""
+log = logging.getLogger(__name__)
 
 _SOURCES = ("encoder_model.ort", "decoder_model_merged.ort")
 _FILES = ("encoder.onnx", "step.onnx")
@@ -81,11 +78,8 @@ def prepare(directory: Path) -> Prepared:
             _keep(made, place)
             return made
     except OSError as error:
-        log.warning(
-            "prepared graphs cannot be kept and will be made at every start",
-            folder=str(directory),
-            error=error.strerror or type(error).__name__,
-        )
+        reason = error.strerror or type(error).__name__
+        log.warning("prepared graphs cannot be kept in %s (%s): they are made at every start", directory, reason)
     return _make_logged(directory)
 
 
@@ -96,12 +90,16 @@ def make(directory: Path) -> Prepared:
         ModelError: the model is not of the family that can be prepared, or cannot be read.
     """
     encoder, decoder = (Source(directory / name) for name in _SOURCES)
-    sizes = layout(decoder)
     signed = signed_products_are_exact()
-    return Prepared(
-        encoder=encoder_graph(encoder, decoder, sizes, signed=signed).SerializeToString(),
-        step=step_graph(decoder, sizes, signed=signed).SerializeToString(),
-    )
+    try:
+        sizes = layout(decoder)
+        return Prepared(
+            encoder=encoder_graph(encoder, decoder, sizes, signed=signed).SerializeToString(),
+            step=step_graph(decoder, sizes, signed=signed).SerializeToString(),
+        )
+    except (LookupError, ValueError) as error:
+        msg = f"{directory}: the model is built otherwise than those known ({error})"
+        raise ModelError(msg) from error
 
 
 @cache
@@ -126,9 +124,10 @@ def signed_products_are_exact() -> bool:
 
 
 def _key(directory: Path) -> str:
-    digest = hashlib.sha256(f"{VERSION} {signed_products_are_exact()}".encode())
-    for name in _SOURCES:
-        with (directory / name).open("rb") as file:
+    digest = hashlib.sha256(b"signed" if signed_products_are_exact() else b"unsigned")
+    code = sorted(Path(__file__).with_name("graphs").glob("*.py"))
+    for path in [*code, *(directory / name for name in _SOURCES)]:
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
@@ -136,7 +135,7 @@ def _key(directory: Path) -> str:
 def _make_logged(directory: Path) -> Prepared:
     start = time.perf_counter()
     made = make(directory)
-    log.info("graphs prepared", model=directory.name, seconds=round(time.perf_counter() - start, 2))
+    log.info("graphs of %s prepared in %.1f s", directory.name, time.perf_counter() - start)
     return made
 
 
@@ -148,7 +147,7 @@ def _kept(place: Path) -> Prepared | None:
     except (OSError, ValueError):
         return None
     if sums != {name: hashlib.sha256(data).hexdigest() for name, data in zip(_FILES, (encoder, step), strict=True)}:
-        log.warning("prepared graphs are damaged and will be made again", folder=str(place))
+        log.warning("the prepared graphs in %s are damaged and will be made again", place)
         return None
     return Prepared(encoder, step)
 

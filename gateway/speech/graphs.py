@@ -13,13 +13,13 @@ decide otherwise than one row alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
-import structlog
 from numpy.typing import NDArray
 
 from gateway.errors import GatewayError, ModelError
@@ -29,7 +29,8 @@ from .tokenizer import START
 
 __all__ = ["Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
 
-log = structlog.get_logger(__name__)
+# Not structlog: a command that has set up no logs keeps its standard output to itself.
+log = logging.getLogger(__name__)
 
 Audio = NDArray[np.float32]
 """16 kHz, −1…1, shape ``(samples,)``."""
@@ -72,7 +73,7 @@ def load(directory: Path) -> Graphs:
         # Preparation is an optimisation: whatever is wrong with it (a runtime without a kernel, another model), the
         # shipped files decide whether the gateway runs.
         reason = str(error) if isinstance(error, GatewayError) else type(error).__name__
-        log.warning("graphs could not be prepared; decoding costs about three times as much", reason=reason)
+        log.warning("the graphs in %s run as they came, at two to four times the cost: %s", directory, reason)
         return ShippedGraphs(*shipped)
     return graphs
 
