@@ -16,7 +16,7 @@ from gateway.errors import InternalError
 
 cnp.import_array()
 
-__all__ = ["JITTER", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track"]
+__all__ = ["JITTER", "MAX_AHEAD", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track"]
 
 cdef enum:
     ANCHOR_WINDOW = 8000
@@ -177,7 +177,10 @@ cdef void _begin(TrackState* track, long long start) noexcept nogil:
 cdef void place_media(
     TrackState* track, long long timestamp_ms, const unsigned char* ulaw, Py_ssize_t size, long long now_ms
 ) noexcept nogil:
-    """Put one message's audio on the clock; a timestamp outside 0..MAX_TIMESTAMP_MS is as good as none."""
+    """Put one message's audio on the clock.
+
+    A timestamp outside 0..MAX_TIMESTAMP_MS, or more than MAX_AHEAD ahead, is as good as none.
+    """
     cdef long long start = track.position
     cdef long long ahead
     cdef bint first = not track.started
@@ -188,7 +191,10 @@ cdef void place_media(
     if first:
         _begin(track, start)
     ahead = start - track.position
-    if ahead < -REANCHOR:
+    if ahead > MAX_AHEAD:
+        start = track.position
+        ahead = 0
+    elif ahead < -REANCHOR:
         track.base -= ahead
         track.reanchors += 1
         start = track.position

@@ -5,6 +5,7 @@ from libc.stdint cimport int16_t, uint64_t
 cpdef enum:
     JITTER = 80
     MAX_FILL = 16000
+    MAX_AHEAD = 691200000
     REANCHOR = 8000
     MAX_JUMPS = 32
 

@@ -6,6 +6,7 @@ timestamps:
 * within ±10 ms of the expected position media are contiguous (Twilio's grid jitters by about 2 ms);
 * a gap up to 2 s is filled with zeros; a longer one is a *jump*, which a reader takes by
   :meth:`Track.take_jump`;
+* a timestamp more than 24 h ahead of the position is as good as none;
 * media that begin up to 1 s before the position overlap what is there: they are appended, the position runs
   ahead;
 * media that begin earlier still *re-anchor*: from then on a shift keeps stream time contiguous.
@@ -23,12 +24,14 @@ from numpy.typing import NDArray
 
 from gateway._native.mulaw_py import decode
 
-__all__ = ["JITTER", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track"]
+__all__ = ["JITTER", "MAX_AHEAD", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track"]
 
 JITTER = 80
 """Samples (10 ms) by which media may miss the expected position and still be contiguous."""
 MAX_FILL = 16_000
 """Samples (2 s) of a gap that are filled; a longer gap is a jump."""
+MAX_AHEAD = 24 * 3600 * 8_000
+"""Samples (24 h, the longest that Twilio lets a call last) by which media may lie ahead; beyond, they have no timestamp."""
 REANCHOR = 8_000
 """Samples (1 s) by which media may lie behind the position before stream time is re-anchored."""
 ANCHOR_WINDOW = 8_000
@@ -124,7 +127,10 @@ class Track:
             self.first_position = self.position = start
             self._segments[0] = (start, self._empty)
         ahead = start - self.position
-        if ahead < -REANCHOR:
+        if ahead > MAX_AHEAD:
+            # One broken timestamp must not carry the track away from all that follow.
+            start, ahead = self.position, 0
+        elif ahead < -REANCHOR:
             self._base -= ahead
             self.reanchors += 1
             start, ahead = self.position, 0

@@ -181,11 +181,38 @@ def test_an_absurd_timestamp_is_as_good_as_none(kernel: ModuleType, timestamp: i
     assert subject.position == 1120
 
 
+@pytest.mark.parametrize("gated", [False, True])
+def test_one_poisoned_timestamp_leaves_no_trace(kernel: ModuleType, gated: bool) -> None:
+    subject = kernel.Track() if gated else opened(kernel)
+    for i in range(10):
+        subject.place(10**15 - 1 if i == 3 else 100 + 20 * i, audio(160), NOW + 20 * i)
+    assert (subject.newest_ms, subject.reanchors, subject.anchor_ms) == (300, 0, NOW - 100)
+    assert not subject.jump_queued
+
+
+def test_a_track_may_run_a_day_ahead_and_no_further(kernel: ModuleType) -> None:
+    assert kernel.MAX_AHEAD == 24 * 3600 * 8000
+    for beyond, at in ((0, 86_400_120), (1, 120)):
+        subject = opened(kernel)
+        subject.place(100, audio(160), NOW)
+        subject.place(86_400_120 + beyond, audio(160), NOW)
+        assert subject.newest_ms == at + 20
+
+
+def test_a_first_timestamp_may_be_any(kernel: ModuleType) -> None:
+    # Some peers count from 1970.
+    subject = opened(kernel)
+    for i in range(3):
+        subject.place(1_790_000_000_000 + 20 * i, audio(160), NOW + 20 * i)
+    assert subject.newest_ms == 1_790_000_000_060
+
+
 def test_timestamps_that_swing_wildly_stay_in_range(kernel: ModuleType) -> None:
     subject = opened(kernel)
     for i in range(400):
-        subject.place((10**15 - 1) * (i % 2), audio(1), NOW)
-    assert 0 < subject.position <= 2**60 + 400
+        subject.place(86_400_000 * (i % 2) or i, audio(1), NOW)
+    assert subject.reanchors == 199
+    assert subject.position <= 400 * track.MAX_AHEAD
     assert len(drain(subject)) <= track.MAX_JUMPS + 1
 
 
@@ -356,7 +383,7 @@ def test_any_chunking_gives_the_same_pcm(sizes: list[int], reads: list[int]) -> 
 
 PLACE = st.tuples(
     st.just("place"),
-    st.one_of(st.integers(-60, 60), st.integers(-2500, 4000), st.just(10**9)),
+    st.one_of(st.integers(-60, 60), st.integers(-2500, 4000), st.just(10**9), st.integers(86_399_990, 86_400_010)),
     st.sampled_from([0, 1, 80, 159, 160, 161, 240, 2000, 5000]),
     st.integers(0, 50),
 )
