@@ -41,6 +41,7 @@ OPEN_TRACKS = Gauge("gateway_open_tracks", "Tracks being transcribed", registry=
 VAD_FRAMES = Counter("gateway_vad_frames_total", "Frames judged, by who", ["by"], registry=REGISTRY)
 VAD_SECONDS = Counter("gateway_vad_seconds_total", "Time in the voice activity model", registry=REGISTRY)
 UTTERANCES = Counter("gateway_utterances_total", "Utterances ended, by reason", ["reason"], registry=REGISTRY)
+TRACKS_FAILED = Counter("gateway_tracks_failed_total", "Tracks given up by a bug of ours", registry=REGISTRY)
 AUDIO_DROPPED = Counter("gateway_audio_dropped_samples_total", "Samples lost to a full track queue", registry=REGISTRY)
 ASR_QUEUE = Gauge("gateway_asr_queue", "Decodes waiting", ["kind"], registry=REGISTRY)
 ASR_BATCH = Histogram(

@@ -116,6 +116,7 @@ class Call:
         self.completed_at_ms: int | None = None
         # Summary of a hang-up, for the one stop request that may still come.
         self.parting: Mapping[Role, Participant] | None = None
+        self.parted_at_ms = 0
         self.transcripts = 0
         self._stream_ids: dict[Role, str] = {}
         self._agent_id: str | None = None
@@ -136,7 +137,6 @@ class Call:
         """Add a stream; the caller has ended the ones it displaces."""
         self.streams.append(stream)
         self.completed_at_ms = None
-        self.parting = None
         if self.state is CallState.COMPLETED:
             self.state = CallState.GATED
 
@@ -175,6 +175,7 @@ class Call:
             self._stream_ids.pop(Role.AGENT, None)
         self._agent_id = request.agent_id
         self.request = request
+        self.parting = None
         self.state = CallState.TRANSCRIBING
         self._tallies = {role: Tally() for role in Role}
         self._set_zero()
@@ -208,8 +209,10 @@ class Call:
         if anchor is None:
             return 0
         if self._zero is None:
-            first = stream.first_ms
-            self._zero = _Zero(stream, (first if first is not None else anchor) - anchor)
+            # There were no media when the first start was accepted: the first ones of any stream are zero.
+            begins = [(s.first_ms, s) for s in {stream, *self.streams} if s.first_ms is not None]
+            first_ms, first = min(begins, key=lambda pair: pair[0] or 0)
+            self._zero = _Zero(first, (first_ms or 0) - (first.anchor_ms or 0))
         return max(0, position // SAMPLES_PER_MS + anchor - self._zero.monotonic_ms())
 
     # Views

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from itertools import islice
 
 from gateway import metrics
 from gateway.calls.call import Call
@@ -22,15 +21,14 @@ REMEMBER_S = 3600.0
 REMEMBER_CALLS = 20_000
 """Calls, live ones included, beyond which completed ones are forgotten before their time."""
 
-_LOOKED_AT = 16
-"""Calls looked at for forgetting whenever one is added: more than one, so that a backlog shrinks."""
-
 
 class Ledger:
     """Calls by account and guid."""
 
     def __init__(self) -> None:
-        self._calls: OrderedDict[tuple[str, str], Call] = OrderedDict()
+        self._calls: dict[tuple[str, str], Call] = {}
+        # Those of them that are completed, in the order in which they were.
+        self._completed: OrderedDict[Call, None] = OrderedDict()
         self._states: dict[CallState, set[Call]] = {state: set() for state in CallState}
         self._noted: dict[Call, CallState] = {}
         self._arrivals = 0
@@ -54,8 +52,6 @@ class Ledger:
             call = self._calls[key] = Call(account_id, guid, self._arrivals)
             self.note(call)
             self._forget()
-        else:
-            self._calls.move_to_end(key)
         return call
 
     def note(self, call: Call) -> None:
@@ -67,6 +63,10 @@ class Ledger:
             self._states[before].discard(call)
             metrics.CALLS.labels(before).set(len(self._states[before]))
         self._noted[call] = call.state
+        if call.state is CallState.COMPLETED:
+            self._completed[call] = None
+        else:
+            self._completed.pop(call, None)
         self._states[call.state].add(call)
         metrics.CALLS.labels(call.state).set(len(self._states[call.state]))
         if self._states[CallState.TRANSCRIBING]:
@@ -88,11 +88,11 @@ class Ledger:
     def _forget(self) -> None:
         """Drop completed calls that are old, oldest first, or too many."""
         horizon = monotonic_ms() - int(REMEMBER_S * 1000)
-        surplus = len(self._calls) - REMEMBER_CALLS
-        for key, call in list(islice(self._calls.items(), _LOOKED_AT)):
-            done = call.completed_at_ms is not None and not call.streams and not call.pending
-            if done and (surplus > 0 or (call.completed_at_ms or 0) < horizon):
-                del self._calls[key]
-                self._states[self._noted.pop(call)].discard(call)
-                metrics.CALLS.labels(call.state).set(len(self._states[call.state]))
-                surplus -= 1
+        while self._completed:
+            oldest = next(iter(self._completed))
+            old = (oldest.completed_at_ms or 0) < horizon
+            if oldest.pending or not (old or len(self._calls) > REMEMBER_CALLS):
+                return
+            del self._completed[oldest], self._noted[oldest], self._calls[oldest.account_id, oldest.guid]
+            self._states[CallState.COMPLETED].discard(oldest)
+            metrics.CALLS.labels(CallState.COMPLETED).set(len(self._completed))

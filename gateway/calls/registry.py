@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -93,7 +94,7 @@ class Registry:
                 # The call is gated, whichever socket was displaced: a new start is due (and gets a 200).
                 call.state = CallState.GATED
                 self._calls.note(call)
-                self._spawn(self._finish(call, self._close(call, call.streams)), "displaced")
+                self._end(call, self._part(call, self._close(call, call.streams), last=False, owed=True), "displaced")
             if displaced is not None:
                 displaced.displace()
         with_speech = self._speech is not None
@@ -127,10 +128,17 @@ class Registry:
             call.completed_at_ms = monotonic_ms()
         self._calls.note(call)
         owed = transcribing and not call.pending
-        task = self._spawn(self._part(call, finishing, last=last, owed=owed), "hang-up")
+        parting = self._part(call, finishing, last=last, owed=owed and last)
         if last:
-            self._partings[call] = task
-            task.add_done_callback(lambda _: self._parted(call, task))
+            self._end(call, parting, "hang-up")
+        else:
+            self._spawn(parting, "stream end")
+
+    def _end(self, call: Call, parting: Coroutine[Any, Any, None], name: str) -> None:
+        """Transcription of a call ends without a stop request: one that comes soon waits for ``parting``."""
+        task = self._spawn(parting, name)
+        self._partings[call] = task
+        task.add_done_callback(lambda _: self._parted(call, task))
 
     def _parted(self, call: Call, task: asyncio.Task[None]) -> None:
         # A call that came back and hung up again meanwhile has a newer one.
@@ -140,10 +148,11 @@ class Registry:
     async def _part(self, call: Call, finishing: list[Transcription], *, last: bool, owed: bool) -> None:
         """What follows a hang-up: transcribe what is in flight, keep the summary that is owed to a later stop."""
         await self._finish(call, finishing)
+        if owed and call.state is not CallState.TRANSCRIBING:
+            call.parting = call.participants(summary=True)
+            call.parted_at_ms = monotonic_ms()
         if not last or call.streams:
             return
-        if owed:
-            call.parting = call.participants(summary=True)
         if call.recorded:
             self._conversations.complete(call, "hangup")
         log.info("call completed", call=call.guid, transcripts=call.transcripts)
@@ -265,8 +274,7 @@ class Registry:
             finally:
                 call.pending = False
         parting, call.parting = call.parting, None
-        since = monotonic_ms() - (call.completed_at_ms or 0)
-        if parting is None or since > PARTING_S * 1000:
+        if parting is None or monotonic_ms() - call.parted_at_ms > PARTING_S * 1000:
             raise RequestError(409, "409-201", f"Transcription of call '{call.guid}' is already stopped.")
         return Outcome(True, parting)
 
@@ -321,14 +329,23 @@ class Registry:
         except TimeoutError:
             log.warning("utterances still in flight after stop", call=call.guid)
         finally:
-            flushing.difference_update(closed)
             if not flushing:
                 self._flushing.pop(call, None)
             for transcription in closed:
+                if transcription.when_read(partial(self._flushed, call, transcription)):
+                    self._flushed(call, transcription)
                 key = transcription.stream, transcription.track
                 # A new start may have taken its place.
                 if self._transcriptions.get(key) is transcription:
                     del self._transcriptions[key]
+
+    def _flushed(self, call: Call, transcription: Transcription) -> None:
+        """The track's queue has been read: a start may open its gate, which empties it."""
+        flushing = self._flushing.get(call)
+        if flushing is not None:
+            flushing.discard(transcription)
+            if not flushing:
+                del self._flushing[call]
 
     # Life
 

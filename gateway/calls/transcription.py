@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from gateway.calls.call import Call, Stream
 from gateway.clock import monotonic_ms
@@ -27,10 +28,9 @@ __all__ = ["Conversations", "Transcription"]
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A conversation that is live; its redactor remembers what was asked for in earlier turns."""
+    """A conversation that is live."""
 
     record: CallRecord
-    redactor: Redactor
     delivery: CallDelivery
 
 
@@ -45,6 +45,8 @@ class Conversations:
         self._writer = writer
         self._redactor = redactor
         self._open: dict[str, _Session] = {}
+        # Kept over a hang-up: who was asked for a PIN may say it on the next stream of the call.
+        self._redactors: WeakKeyDictionary[Call, Redactor] = WeakKeyDictionary()
 
     def begin(self, call: Call) -> None:
         """A start was accepted: open the session, or go on with the one that was paused."""
@@ -55,7 +57,7 @@ class Conversations:
         if before is None:
             call.call_id = new_ulid()
             call.recorded = True
-        redactor = before.redactor if before is not None else self._redactor()
+        redactor = self._redactors.setdefault(call, self._redactor())
         record = CallRecord(
             call_id=call.call_id,
             account_id=call.account_id,
@@ -66,7 +68,7 @@ class Conversations:
             started_at=before.record.started_at if before is not None else datetime.now(UTC),
         )
         delivery = self._delivery.open(record, request.redaction, redactor)
-        self._open[call.call_id] = _Session(record, redactor, delivery)
+        self._open[call.call_id] = _Session(record, delivery)
 
     def of(self, call: Call) -> CallDelivery:
         """The way out of a started call."""
@@ -91,6 +93,7 @@ class Transcription:
         self._delivery = delivery
         self._stream_id = call.stream_id(self.role)
         self._external_id = call.external_id(self.role)
+        self._detailed = call.request is not None and call.request.detailed_token
         # Of this start: what comes after a stop is outside its summary.
         self._tally = call.tally(self.role)
         self._open: OpenTrack | None = None
@@ -107,6 +110,13 @@ class Transcription:
         """Return when everything said before the gate was closed has its text."""
         await self.read_out(speech)
         await self._read.wait()
+
+    def when_read(self, call: Callable[[], None]) -> bool:
+        """Whether the track's queue has been read; if not, ``call`` is called when it is."""
+        if self._open is None or self._open.done.done():
+            return True
+        self._open.done.add_done_callback(lambda _: call())
+        return False
 
     async def read_out(self, speech: SpeechStage | None) -> None:
         """Return when the track's queue has been read, up to where its gate was closed."""
@@ -145,5 +155,5 @@ class Transcription:
             end_ms=end_ms,
             text=hypothesis.text,
             client_timestamp=datetime.now(UTC) - timedelta(milliseconds=age_ms),
-            tokens=hypothesis.tokens,
+            tokens=hypothesis.tokens if self._detailed else (),
         )

@@ -183,6 +183,9 @@ def _pass(lines: Sequence[_Line], voice: VoiceActivity, now_ms: int) -> Iterator
         for found in line.speech.judge(probabilities):
             if isinstance(found, Segment):
                 yield Found(line.role, found)
+        if line.speech.jumped:
+            line.speech.jumped = False
+            voice.reset(line.speech.slot)
 
 
 @dataclass(slots=True)

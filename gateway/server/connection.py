@@ -24,8 +24,9 @@ from gateway.calls import messages
 from gateway.calls.call import Call, Stream
 from gateway.calls.registry import Registry
 from gateway.clock import monotonic_ms
-from gateway.errors import PeerError, WireError
+from gateway.errors import PeerError, StoreError, WireError
 from gateway.participants import Track
+from gateway.server.fragments import Fragments
 from gateway.server.handshake import MAX_MESSAGE, open_protocol
 from gateway.server.plane import MediaPlane
 from gateway.store.records import Principal
@@ -83,9 +84,9 @@ class MediaConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._call: Call | None = None
         self._stream: Stream | None = None
-        # The message that comes in fragments; None between messages, and while a binary one passes.
-        self._fragments: bytearray | None = None
+        self._fragments = Fragments()
         self._opened = time.monotonic()
+        self._left_at = 0.0
         self._ping_sent: float | None = None
         self._close_at: float | None = None
         self._authenticating = False
@@ -176,9 +177,7 @@ class MediaConnection(asyncio.Protocol):
 
     def _handle(self, kind: int, data: bytes) -> None:
         if kind == plane_kernel.TEXT:
-            # What follows our own close frame is not read (RFC 6455 §7.1.7 for a failed connection).
-            if self._close_at is None:
-                self._text(data)
+            self._text(data)
         elif kind == plane_kernel.EOF:
             self._end_of_input(data)
         else:
@@ -206,21 +205,12 @@ class MediaConnection(asyncio.Protocol):
         elif frame.opcode is Opcode.CLOSE:
             self._leave("close frame")
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._fragment(frame)
-
-    def _fragment(self, frame: Frame) -> None:
-        """Put a fragmented message together; ``websockets`` has limited its size and checked its order."""
-        if frame.opcode is Opcode.BINARY:
-            self._skip("binary")
-        elif frame.opcode is Opcode.TEXT:
-            self._fragments = bytearray()
-        self._reader.fragmented = not frame.fin
-        # A bytearray, so that fragments without end, empty ones too, take no memory beyond the message's limit.
-        if self._fragments is not None:
-            self._fragments += frame.data
-        if frame.fin and self._fragments is not None:
-            message, self._fragments = bytes(self._fragments), None
-            self._text(message)
+            if frame.opcode is Opcode.BINARY:
+                self._skip("binary")
+            self._reader.fragmented = not frame.fin
+            message = self._fragments.add(frame)
+            if message is not None:
+                self._text(message)
 
     def _end_of_input(self, data: bytes) -> None:
         self._protocol.receive_eof()
@@ -228,6 +218,9 @@ class MediaConnection(asyncio.Protocol):
         self._abort()
 
     def _text(self, message: bytes) -> None:
+        if self._close_at is not None:
+            # What follows our own close frame is not read (RFC 6455 §7.1.7 for a failed connection).
+            return
         try:
             event = messages.parse(message)
         except messages.SkippedError as error:
@@ -273,8 +266,13 @@ class MediaConnection(asyncio.Protocol):
     async def _authenticate(self, token: str, start: messages.Start) -> None:
         try:
             principal = await self._services.authenticate(token)
+        except StoreError:
+            self.fail(CloseCode.INTERNAL_ERROR, "the token cannot be checked now; connect again")
         except PeerError:
             self.fail(CloseCode.POLICY_VIOLATION, "stream token refused")
+        except Exception:
+            log.exception("media socket failed")
+            self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         else:
             self._principal = principal
             if self._transport is not None and self._close_at is None:
@@ -303,6 +301,7 @@ class MediaConnection(asyncio.Protocol):
         stream, self._stream = self._stream, None
         self._reader.unbind()
         if self._call is not None and stream is not None:
+            self._left_at = time.monotonic()
             log.info("stream ended", call=self._call.guid, stream=stream.stream_sid, how=how)
             self._services.registry.detach(self._call, stream)
 
@@ -362,6 +361,9 @@ class MediaConnection(asyncio.Protocol):
             limit = UNAUTHENTICATED_S if self._principal is None else START_S
             if now - self._opened > limit:
                 self.fail(CloseCode.POLICY_VIOLATION, "no start message")
+            return
+        if self._stream is None and now - self._left_at > IDLE_S:
+            self.fail(CloseCode.NORMAL_CLOSURE, "the stream has ended")
             return
         self._check_liveness(now)
 

@@ -98,6 +98,9 @@ class VoiceActivity(Protocol):
     def acquire(self) -> int:
         """A slot with fresh state."""
 
+    def reset(self, slot: int) -> None:
+        """Forget what the slot's track has said."""
+
     def release(self, slot: int) -> None:
         """Give a slot back."""
 

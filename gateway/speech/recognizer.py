@@ -41,6 +41,11 @@ _LENGTH_SLACK_MS = 2000
 _BATCH_AUDIO_MS = 32_000
 
 
+# A final that is later than this behind its deadline is what a listener notices; it is over when none was for a while.
+_LATE_S = 0.4
+_LATE_HOLD_S = 5.0
+
+
 class RecognizerFull(InternalError):  # noqa: N818 - a state of the queue, named as asyncio.QueueFull is
     """The queue is full of finals: admission, which refuses starts at three quarters, did not hold."""
 
@@ -84,6 +89,7 @@ class Recognizer:
         self._counts = dict.fromkeys(Kind, 0)  # under the lock
         self._open = False  # under the lock
         self._sequence = 0
+        self._late_until = 0.0
         self._workers = [
             threading.Thread(target=self._work, name=f"recognizer-{number}", daemon=True) for number in range(threads)
         ]
@@ -95,8 +101,19 @@ class Recognizer:
 
     @property
     def overloaded(self) -> bool:
-        """Whether waiting finals fill three quarters of the queue: new starts should be refused."""
+        """Whether new starts should be refused: finals fill three quarters of the queue, or have lately been late."""
+        self._look_at_lateness(self._waiting)
+        return self._crowded or time.monotonic() < self._late_until
+
+    @property
+    def _crowded(self) -> bool:
         return 4 * self._counts[Kind.FINAL] >= 3 * self._capacity
+
+    def _look_at_lateness(self, waiting: Sequence[_Waiting]) -> None:
+        """The first that waits is the most urgent: if it is late, so will be what new calls add."""
+        now = time.monotonic()
+        if waiting and waiting[0].kind is Kind.FINAL and now > waiting[0].deadline + _LATE_S:
+            self._late_until = now + _LATE_HOLD_S
 
     def start(self) -> None:
         """Start the workers."""
@@ -124,7 +141,7 @@ class Recognizer:
         Args:
             session: one of the engine's; it must not be stepped elsewhere meanwhile.
             kind: what the decode is for.
-            deadline: when its result is wanted, on any clock that all callers share; it orders, it never drops.
+            deadline: when its result is wanted, by ``time.monotonic()``; it orders, it never drops.
 
         Returns:
             A future of the hypothesis. It fails with :class:`Shed` if the decode is given up, and with
@@ -169,7 +186,7 @@ class Recognizer:
 
     def _make_room(self, item: _Waiting) -> _Waiting | None:
         """Under the lock: who has to go for ``item`` to wait; ``item`` itself if it is the least wanted."""
-        if item.kind is not Kind.FINAL and self.overloaded:
+        if item.kind is not Kind.FINAL and self._crowded:
             return item
         if len(self._waiting) < self._capacity:
             return None
@@ -236,6 +253,7 @@ class Recognizer:
                 self._lock.wait()
             if not self._open:
                 return []
+            self._look_at_lateness(self._waiting)
             batch = _choose(self._waiting, self._max_batch)
             chosen = {item.sequence for item in batch}
             self._waiting = [item for item in self._waiting if item.sequence not in chosen]

@@ -37,6 +37,11 @@ FINAL_DEADLINE_S = 0.12
 """What the recognizer may take after the endpoint decision (design mark, p95)."""
 
 
+SLOW_PASS_S = 0.5
+SLOW_HOLD_S = 5.0
+"""A pass that takes longer keeps every track waiting: no new starts for a while."""
+
+
 class SpeechListener(Protocol):
     """Who is told of a track's utterances; both methods are called on the event loop."""
 
@@ -80,6 +85,8 @@ class SpeechStage:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="vad")
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # Until when new starts are refused because a pass took too long.
+        self._slow_until = 0.0
         # Called when a pass fails, which is our bug: the process must not go on deaf.
         self.on_failure: Callable[[BaseException], None] | None = None
 
@@ -91,7 +98,7 @@ class SpeechStage:
     @property
     def overloaded(self) -> bool:
         """Whether new starts should be refused so that admitted calls keep their latency."""
-        return self._recognizer.overloaded
+        return self._recognizer.overloaded or time.monotonic() < self._slow_until
 
     def start(self) -> None:
         """Begin to work; must be called on the event loop."""
@@ -129,7 +136,10 @@ class SpeechStage:
                 started = time.monotonic()
                 await self._pass()
                 # A frame takes 32 ms to fill; a shorter round would find nothing. A finishing track does not wait.
-                rest = FRAME_MS / 1000 - (time.monotonic() - started)
+                took = time.monotonic() - started
+                if took > SLOW_PASS_S:
+                    self._slow_until = time.monotonic() + SLOW_HOLD_S
+                rest = FRAME_MS / 1000 - took
                 self._wake.clear()
                 if rest > 0 and not any(track.speech.finishing for track in self._tracks):
                     with contextlib.suppress(TimeoutError):
@@ -147,8 +157,12 @@ class SpeechStage:
     async def _pass(self) -> None:
         now_ms = monotonic_ms()
         taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]] = []
-        for track in self._tracks:
-            frames = track.speech.take(now_ms)
+        for track in list(self._tracks):
+            try:
+                frames = track.speech.take(now_ms)
+            except Exception:
+                self._abandon(track)
+                continue
             if frames is not None:
                 taken.append((track, *frames))
         if not taken:
@@ -162,15 +176,32 @@ class SpeechStage:
         metrics.VAD_FRAMES.labels("model").inc(asked)
         metrics.VAD_FRAMES.labels("gate").inc(sum(len(mask) for _, _, mask in taken) - asked)
         for (track, _, _), probabilities in zip(taken, judged, strict=True):
-            for found in track.speech.judge(probabilities):
-                if isinstance(found, Segment):
-                    self._recognise(track, found)
-                elif isinstance(found, Pause):
-                    self._speculate(track, found)
-                else:
-                    self._give_up(track)
-            if track.speech.finished:
-                self._remove(track)
+            try:
+                self._hear(track, probabilities)
+            except Exception:
+                self._abandon(track)
+
+    def _hear(self, track: OpenTrack, probabilities: NDArray[np.float32]) -> None:
+        """What the model's answer shows on one track."""
+        for found in track.speech.judge(probabilities):
+            if isinstance(found, Segment):
+                self._recognise(track, found)
+            elif isinstance(found, Pause):
+                self._speculate(track, found)
+            else:
+                self._give_up(track)
+        if track.speech.jumped:
+            track.speech.jumped = False
+            self._voice.reset(track.speech.slot)
+        if track.speech.finished:
+            self._remove(track)
+
+    def _abandon(self, track: OpenTrack) -> None:
+        """A track has failed, which is our bug: it ends alone."""
+        log.exception("track failed")
+        metrics.TRACKS_FAILED.inc()
+        self._give_up(track)
+        self._remove(track)
 
     def _judge(self, taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]]) -> list[NDArray[np.float32]]:
         """Run the model over the frames that need it, a round for each frame of a track; on the worker thread."""

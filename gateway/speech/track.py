@@ -6,8 +6,6 @@ the same order and yields what ended. Positions are samples of stream time, so t
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway._native import endpoint, level
+from gateway import metrics
+from gateway._native import endpoint, level, mulaw
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Pcm
 
@@ -112,9 +111,12 @@ class SpeechTrack:
             post_roll_frames=settings.post_roll_ms // FRAME_MS,
             max_frames=settings.max_utterance_ms // FRAME_MS,
         )
-        # Audio that an utterance may still need, a row a frame; the first row is frame `_kept_from`.
-        self._kept: deque[Pcm] = deque()
+        # Audio that an utterance may still need, as the μ-law it came as: half the memory. Begins at `_kept_from`.
+        self._kept = bytearray()
         self._kept_from = 0
+        # A gap in the media was jumped over: the voice activity model has to forget what was before it.
+        self.jumped = False
+        self._dropped = media.dropped_samples
         # Stream position of frame 0.
         self._origin = media.read_position
         self._batch: _Batch | None = None
@@ -139,9 +141,12 @@ class SpeechTrack:
             pcm = np.concatenate([pcm, last])
         if not len(pcm) and closing is None:
             return None
+        if media.dropped_samples != self._dropped:
+            metrics.AUDIO_DROPPED.inc(media.dropped_samples - self._dropped)
+            self._dropped = media.dropped_samples
         levels = level.frame_levels_db(pcm)
         self._batch = _Batch(levels, closing)
-        self._kept.extend(pcm)
+        self._kept += mulaw.encode(pcm.ravel())
         return pcm, self._gate.admit(levels)
 
     def _closing(self, now_ms: int) -> Ending | None:
@@ -170,7 +175,7 @@ class SpeechTrack:
                 yield Resumption()
             if events & endpoint.CUT:
                 yield self._segment(machine.start_frame, machine.cut_frame, Ending.CUT)
-            if events & endpoint.TENTATIVE and not events & endpoint.ENDED:
+            if events & endpoint.TENTATIVE and not events & (endpoint.ENDED | endpoint.CUT):
                 yield Pause(self._pcm(machine.start_frame, machine.frame))
             if events & endpoint.ENDED:
                 yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
@@ -199,6 +204,7 @@ class SpeechTrack:
             yield self._segment(machine.start_frame, machine.end_frame, reason)
         if self.media.jump_pending:
             self.media.take_jump()
+            self.jumped = True
         elif reason is Ending.FINISH:
             self.finished = True
         machine.reset(0)
@@ -208,9 +214,9 @@ class SpeechTrack:
         self._origin = self.media.read_position
 
     def _drop_before(self, frame: int) -> None:
-        while self._kept and self._kept_from < frame:
-            self._kept.popleft()
-            self._kept_from += 1
+        if frame > self._kept_from:
+            del self._kept[: (frame - self._kept_from) * FRAME]
+            self._kept_from = frame
 
     def _segment(self, start: int, end: int, ending: Ending) -> Segment:
         machine = self._endpointer
@@ -223,8 +229,8 @@ class SpeechTrack:
 
     def _pcm(self, start: int, end: int) -> Pcm:
         """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""
-        rows = itertools.islice(self._kept, max(0, start - self._kept_from), max(0, end - self._kept_from))
-        return np.concatenate([np.empty(0, np.int16), *rows])
+        first, last = max(0, start - self._kept_from), max(0, end - self._kept_from)
+        return mulaw.decode(bytes(self._kept[first * FRAME : last * FRAME]))
 
     @property
     def open(self) -> bool:

@@ -44,6 +44,17 @@ def test_zero_is_the_first_media_if_there_was_none_at_the_start() -> None:
     assert call.offset_ms(stream, 1140 * 8) == 1000
 
 
+def test_zero_is_the_first_media_of_any_stream() -> None:
+    call, inbound = call_with(Track.INBOUND)
+    outbound = Stream("MZ2", {Track.OUTBOUND: track.Track()})
+    call.attach(outbound)
+    call.begin(REQUEST)
+    media(inbound, Track.INBOUND, 100, 20, 9000)
+    media(outbound, Track.OUTBOUND, 100, 20, 9500)
+    assert call.offset_ms(outbound, 100 * 8) == 500
+    assert call.offset_ms(inbound, 100 * 8) == 0
+
+
 def test_the_clock_runs_on_over_pauses_and_later_streams() -> None:
     call, first = call_with()
     media(first, Track.INBOUND, 100, 1000, 50_100)

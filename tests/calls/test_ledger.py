@@ -66,6 +66,25 @@ async def test_old_completed_calls_are_forgotten() -> None:
     assert ledger.get("account", "young") is not None
 
 
+async def test_long_calls_in_front_keep_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBER_CALLS", 40)
+    ledger = Ledger()
+    for number in range(30):
+        ledger.take("account", f"live{number}")
+    for number in range(200):
+        completed(ledger, f"CA{number}")
+    assert len(ledger) == 40
+
+
+async def test_a_call_that_comes_back_is_not_forgotten() -> None:
+    ledger = Ledger()
+    call = completed(ledger, "CA1", int(module.REMEMBER_S * 1000) + 1)
+    call.state, call.completed_at_ms = CallState.GATED, None
+    ledger.note(call)
+    ledger.take("account", "new")
+    assert ledger.get("account", "CA1") is call
+
+
 async def test_too_many_are_forgotten_but_no_live_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REMEMBER_CALLS", 10)
     ledger = Ledger()

@@ -193,6 +193,9 @@ async def test_a_newer_stream_takes_its_tracks_over(customer: Customer) -> None:
             assert older.socket.close_code == 1000
             call = await customer.call(newer.call_sid)
             assert (call.state, call.sockets) == (CallState.GATED, 1)
+            # Ended like a hang-up: one stop still gets the summary.
+            assert (await customer.stop(newer.call_sid))[0] == 200
+            assert (await customer.stop(newer.call_sid))[0] == 409
             assert (await customer.start(newer.call_sid))[0] == 200
 
 

@@ -149,6 +149,26 @@ async def test_a_hang_up_transcribes_what_was_open_and_a_stop_gets_its_summary_o
     assert record.completed_reason == "hangup"
 
 
+async def test_what_was_asked_for_is_remembered_over_a_hang_up(desk: Desk) -> None:
+    """Who was asked for a PIN may say it on the next stream of the call."""
+    made: list[Redactor] = []
+
+    def make() -> Redactor:
+        made.append(Redactor())
+        return made[-1]
+
+    conversations = Conversations(Delivery(desk.writer), desk.writer, make)
+    calls = [Call(desk.account, guid, number) for number, guid in enumerate(("CA1", "CA1", "CA2"))]
+    used = []
+    for call in (calls[0], calls[0], calls[2]):
+        call.begin(StartRequest(call.guid, "C", "A"))
+        conversations.begin(call)
+        used.append(conversations.of(call)._redactor)
+        conversations.complete(call, "hangup")
+    assert used[0] is used[1]
+    assert used[0] is not used[2]
+
+
 async def test_a_language_without_a_model_is_refused_and_the_call_stays_gated(desk: Desk) -> None:
     _, stream = desk.attach()
     outcome = await desk.registry.start(desk.account, StartRequest(GUID, "C", "A", language="es-US"))

@@ -58,6 +58,9 @@ class Loudness:
         self.used.add(slot)
         return slot
 
+    def reset(self, slot: int) -> None:
+        assert slot in self.used
+
     def release(self, slot: int) -> None:
         self.used.remove(slot)
 

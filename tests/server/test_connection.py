@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from gateway.calls.model import CallState
+from gateway.errors import StoreError
 from gateway.server import connection as module
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 from tests.server.conftest import Dial
@@ -234,6 +235,27 @@ async def test_a_silent_wire_is_pinged_and_then_given_up(tmp_path: Path, monkeyp
         assert data.startswith(Frame(Opcode.PING, b"").serialize(mask=False))
         assert await customer.call(call_sid) is None
         writer.close()
+
+
+async def test_a_socket_that_lingers_after_its_stop_is_closed(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        monkeypatch.setattr(module, "IDLE_S", 0.0)
+        await twilio.stop()
+        assert await close_code(twilio) == 1000
+
+
+async def test_a_store_that_is_away_is_no_bad_token(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, _, token = (await customer.stream_url()).rpartition("/")
+
+    def away() -> None:
+        raise StoreError("the database cannot be read")
+
+    monkeypatch.setattr(customer.gateway.store, "_read", away)
+    async with Twilio.connected(base, custom={"token": token}) as twilio:
+        assert await close_code(twilio) == 1011
 
 
 @pytest.mark.parametrize("ending", ["stop", "close", "reset", "eof"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from gateway.speech.recognizer import Recognizer, RecognizerFull, Shed
 
 ROOT = Path(__file__).parents[2]
 POISON = 666
+
+# A deadline that no test reaches.
+SOON = time.monotonic() + 3600
 
 
 class SumSession:
@@ -108,7 +112,7 @@ async def build(engine: SumEngine) -> AsyncIterator[Build]:
 async def occupy(recognizer: Recognizer, engine: SumEngine) -> asyncio.Future[Hypothesis]:
     """Have the only worker begin a step and hold it there."""
     engine.latch.clear()
-    future = recognizer.submit(session(engine, 0), Kind.FINAL, 0.0)
+    future = recognizer.submit(session(engine, 0), Kind.FINAL, SOON)
     await asyncio.to_thread(engine.begun.wait, 30)
     engine.batches.clear()
     return future
@@ -120,7 +124,7 @@ def shed_count(kind: str) -> float:
 
 async def test_results_reach_their_futures(engine: SumEngine, build: Build) -> None:
     recognizer = build(threads=2)
-    futures = [recognizer.submit(session(engine, number), Kind.FINAL, 1.0) for number in range(10)]
+    futures = [recognizer.submit(session(engine, number), Kind.FINAL, SOON) for number in range(10)]
     assert [(await future).text for future in futures] == [str(number) for number in range(10)]
     assert all(future.result().final for future in futures)
     assert all(name.startswith("recognizer-") for name in engine.threads)
@@ -143,7 +147,7 @@ async def test_finals_go_first_then_deadlines(engine: SumEngine, build: Build) -
 async def test_waiting_decodes_share_a_batch(engine: SumEngine, build: Build) -> None:
     recognizer = build(max_batch=3)
     first = await occupy(recognizer, engine)
-    futures = [recognizer.submit(session(engine, number), Kind.FINAL, 1.0) for number in range(1, 6)]
+    futures = [recognizer.submit(session(engine, number), Kind.FINAL, SOON) for number in range(1, 6)]
     assert recognizer.depth == 5
     assert metrics.REGISTRY.get_sample_value("gateway_asr_queue", {"kind": "final"}) == 5
     engine.latch.set()
@@ -165,8 +169,8 @@ async def test_lengths_far_apart_do_not_share_a_batch(engine: SumEngine, build: 
 async def test_a_batch_has_bounded_audio(engine: SumEngine, build: Build) -> None:
     recognizer = build()
     first = await occupy(recognizer, engine)
-    futures = [recognizer.submit(session(engine, number, 15_000), Kind.FINAL, 1.0) for number in (1, 2, 3)]
-    futures.append(recognizer.submit(session(engine, 4, 40_000), Kind.FINAL, 2.0))
+    futures = [recognizer.submit(session(engine, number, 15_000), Kind.FINAL, SOON) for number in (1, 2, 3)]
+    futures.append(recognizer.submit(session(engine, 4, 40_000), Kind.FINAL, SOON + 2.0))
     engine.latch.set()
     await asyncio.gather(first, *futures)
     assert engine.batches == [["1", "2"], ["3"], ["4"]]
@@ -186,7 +190,7 @@ async def test_a_bad_utterance_fails_alone(engine: SumEngine, build: Build) -> N
     recognizer = build()
     failed = metrics.REGISTRY.get_sample_value("gateway_asr_failed_total") or 0.0
     first = await occupy(recognizer, engine)
-    futures = [recognizer.submit(session(engine, number), Kind.FINAL, 1.0) for number in (1, POISON, 3)]
+    futures = [recognizer.submit(session(engine, number), Kind.FINAL, SOON) for number in (1, POISON, 3)]
     engine.latch.set()
     await first
     results = await asyncio.gather(*futures, return_exceptions=True)
@@ -194,25 +198,25 @@ async def test_a_bad_utterance_fails_alone(engine: SumEngine, build: Build) -> N
     assert isinstance(results[1], InternalError)
     assert str(results[1]) == "the engine could not decode this utterance (ValueError)"
     assert metrics.REGISTRY.get_sample_value("gateway_asr_failed_total") == failed + 1
-    assert (await recognizer.submit(session(engine, 7), Kind.FINAL, 1.0)).text == "7"  # the worker lives on
+    assert (await recognizer.submit(session(engine, 7), Kind.FINAL, SOON)).text == "7"  # the worker lives on
 
 
 async def test_a_final_takes_the_place_of_optional_work(engine: SumEngine, build: Build) -> None:
     recognizer = build(queue=3)
     first = await occupy(recognizer, engine)
     before = shed_count("partial"), shed_count("speculative")
-    speculative = recognizer.submit(session(engine, 1), Kind.SPECULATIVE, 1.0)
-    partial = recognizer.submit(session(engine, 2), Kind.PARTIAL, 1.0)
-    finals = [recognizer.submit(session(engine, 3), Kind.FINAL, 1.0)]
-    finals.append(recognizer.submit(session(engine, 4), Kind.FINAL, 1.0))
+    speculative = recognizer.submit(session(engine, 1), Kind.SPECULATIVE, SOON + 1.0)
+    partial = recognizer.submit(session(engine, 2), Kind.PARTIAL, SOON + 1.0)
+    finals = [recognizer.submit(session(engine, 3), Kind.FINAL, SOON)]
+    finals.append(recognizer.submit(session(engine, 4), Kind.FINAL, SOON))
     with pytest.raises(Shed):
         await partial
     assert not speculative.done()
-    finals.append(recognizer.submit(session(engine, 5), Kind.FINAL, 1.0))
+    finals.append(recognizer.submit(session(engine, 5), Kind.FINAL, SOON))
     with pytest.raises(Shed):
         await speculative
     with pytest.raises(RecognizerFull, match="all 3 places"):
-        recognizer.submit(session(engine, 6), Kind.FINAL, 1.0)
+        recognizer.submit(session(engine, 6), Kind.FINAL, SOON)
     assert (shed_count("partial"), shed_count("speculative")) == (before[0] + 1, before[1] + 1)
     engine.latch.set()
     assert [hypothesis.text for hypothesis in await asyncio.gather(*finals)] == ["3", "4", "5"]
@@ -222,12 +226,12 @@ async def test_a_final_takes_the_place_of_optional_work(engine: SumEngine, build
 async def test_optional_work_is_shed_under_overload(engine: SumEngine, build: Build) -> None:
     recognizer = build(queue=4)
     first = await occupy(recognizer, engine)
-    finals = [recognizer.submit(session(engine, n), Kind.FINAL, 1.0) for n in (1, 2)]
+    finals = [recognizer.submit(session(engine, n), Kind.FINAL, SOON) for n in (1, 2)]
     states = [recognizer.overloaded]
-    finals.append(recognizer.submit(session(engine, 3), Kind.FINAL, 1.0))
+    finals.append(recognizer.submit(session(engine, 3), Kind.FINAL, SOON))
     states.append(recognizer.overloaded)
     with pytest.raises(Shed, match="no room for optional work"):
-        await recognizer.submit(session(engine, 4), Kind.SPECULATIVE, 0.0)
+        await recognizer.submit(session(engine, 4), Kind.SPECULATIVE, SOON)
     engine.latch.set()
     await asyncio.gather(first, *finals)
     assert [*states, recognizer.overloaded] == [False, True, False]
@@ -236,7 +240,7 @@ async def test_optional_work_is_shed_under_overload(engine: SumEngine, build: Bu
 async def test_a_cancelled_decode_leaves_the_queue(engine: SumEngine, build: Build) -> None:
     recognizer = build(max_batch=1)
     first = await occupy(recognizer, engine)
-    futures = [recognizer.submit(session(engine, number), Kind.FINAL, 1.0) for number in (1, 2, 3)]
+    futures = [recognizer.submit(session(engine, number), Kind.FINAL, SOON) for number in (1, 2, 3)]
     futures[1].cancel()
     await asyncio.sleep(0)  # the loop's turn in which a cancelled future tells
     assert recognizer.depth == 2
@@ -250,14 +254,14 @@ async def test_a_decode_cancelled_while_it_runs_is_unread(engine: SumEngine, bui
     running = await occupy(recognizer, engine)
     running.cancel()
     engine.latch.set()
-    assert (await recognizer.submit(session(engine, 7), Kind.FINAL, 1.0)).text == "7"
+    assert (await recognizer.submit(session(engine, 7), Kind.FINAL, SOON)).text == "7"
     assert running.cancelled()
 
 
 async def test_close_finishes_what_runs_and_sheds_what_waits(engine: SumEngine, build: Build) -> None:
     recognizer = build()
     running = await occupy(recognizer, engine)
-    waiting = recognizer.submit(session(engine, 1), Kind.FINAL, 1.0)
+    waiting = recognizer.submit(session(engine, 1), Kind.FINAL, SOON)
     closing = asyncio.create_task(recognizer.close())
     with pytest.raises(Shed, match="closing"):
         await waiting
@@ -265,14 +269,14 @@ async def test_close_finishes_what_runs_and_sheds_what_waits(engine: SumEngine, 
     await closing
     assert (await running).text == "0"
     with pytest.raises(InternalError, match="not running"):
-        recognizer.submit(session(engine, 2), Kind.FINAL, 1.0)
+        recognizer.submit(session(engine, 2), Kind.FINAL, SOON)
 
 
 async def test_a_wrong_number_of_hypotheses_is_a_failure(build: Build, engine: SumEngine) -> None:
     recognizer = build()
     engine.mute = True
     with pytest.raises(InternalError, match="could not decode"):
-        await recognizer.submit(session(engine, 1), Kind.FINAL, 1.0)
+        await recognizer.submit(session(engine, 1), Kind.FINAL, SOON)
 
 
 @pytest.mark.slow
@@ -292,3 +296,26 @@ async def test_real_speech_through_the_real_engine() -> None:
     finally:
         await recognizer.close()
     assert any(len(text.split()) > 5 for text in texts)
+
+
+async def test_a_final_that_waits_too_long_means_overload(engine: SumEngine, build: Build) -> None:
+    recognizer = build()
+    first = await occupy(recognizer, engine)
+    states = [recognizer.overloaded]
+    late = recognizer.submit(session(engine, 1), Kind.FINAL, time.monotonic() - 1)
+    states.append(recognizer.overloaded)
+    engine.latch.set()
+    await asyncio.gather(first, late)
+    # It lasts: one late final says that more would be.
+    assert [*states, recognizer.overloaded] == [False, True, True]
+
+
+async def test_a_promoted_decode_goes_with_the_finals(engine: SumEngine, build: Build) -> None:
+    recognizer = build(max_batch=1)
+    first = await occupy(recognizer, engine)
+    guess = recognizer.submit(session(engine, 1), Kind.SPECULATIVE, SOON)
+    final = recognizer.submit(session(engine, 2), Kind.FINAL, SOON + 2)
+    recognizer.promote(guess, SOON + 1)
+    engine.latch.set()
+    await asyncio.gather(first, guess, final)
+    assert engine.batches[-2:] == [["1"], ["2"]]

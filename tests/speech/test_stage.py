@@ -34,11 +34,16 @@ class Loudness:
     def __init__(self) -> None:
         self.used: set[int] = set()
         self.broken = False
+        self.resets = 0
 
     def acquire(self) -> int:
         slot = next(number for number in range(1000) if number not in self.used)
         self.used.add(slot)
         return slot
+
+    def reset(self, slot: int) -> None:
+        assert slot in self.used
+        self.resets += 1
 
     def release(self, slot: int) -> None:
         self.used.remove(slot)
@@ -214,6 +219,29 @@ async def test_one_utterance_that_cannot_be_decoded_disturbs_no_other(rig: Rig) 
     say(good[0], quiet(320), tone(800), quiet(640))
     await until(lambda: bad[2].texts and good[2].texts)
     assert (bad[2].texts, good[2].texts) == ([None], ["8"])
+
+
+async def test_a_jump_in_the_media_makes_the_model_forget(rig: Rig) -> None:
+    media, _, listener = rig.line()
+    media.place(0, mulaw.encode(tone(800)), monotonic_ms())
+    media.place(60_000, mulaw.encode(np.concatenate([tone(800), quiet(640)])), monotonic_ms())
+    await until(lambda: len(listener.texts) == 2)
+    assert [segment.ending for segment in listener.segments] == [Ending.JUMP, Ending.SILENCE]
+    assert rig.voice.resets == 1
+
+
+async def test_a_track_that_fails_ends_alone(rig: Rig) -> None:
+    bad, good = rig.line(), rig.line()
+
+    def fail(segment: Segment) -> object:
+        raise RuntimeError("our bug")
+
+    bad[2].on_segment = fail  # type: ignore[method-assign]  # a listener that fails
+    for media, _, _ in (bad, good):
+        say(media, quiet(320), tone(800), quiet(640))
+    await until(lambda: good[2].texts == ["8"])
+    await asyncio.wait_for(bad[1].done, 10)
+    assert len(rig.voice.used) == 1
 
 
 async def test_a_stage_that_fails_says_so(rig: Rig) -> None:
