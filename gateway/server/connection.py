@@ -53,8 +53,6 @@ MAX_EVENTS = 256
 MAX_WRITE_BUFFER = 64 * 1024
 """A peer that sends pings and does not read the pongs is cut off here."""
 
-TRACKS = (Track.INBOUND, Track.OUTBOUND)
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectionServices:
@@ -283,7 +281,7 @@ class MediaConnection(asyncio.Protocol):
 
     def _attach(self, principal: Principal, start: messages.Start) -> None:
         self._call, self._stream = self._services.registry.attach(principal.account_id, start, self)
-        inbound, outbound = (self._stream.tracks.get(track) for track in TRACKS)
+        inbound, outbound = (self._stream.tracks.get(track) for track in Track)
         if start.stream_sid.isascii():
             self._reader.bind(start.stream_sid.encode(), inbound, outbound)
 
