@@ -31,7 +31,7 @@ JITTER = 80
 MAX_FILL = 16_000
 """Samples (2 s) of a gap that are filled; a longer gap is a jump."""
 MAX_AHEAD = 24 * 3600 * 8_000
-"""Samples (24 h, the longest that Twilio lets a call last) by which media may lie ahead; beyond, they have no timestamp."""
+"""Samples (24 h, the longest that Twilio lets a call last) by which a timestamp may lie ahead of the position."""
 REANCHOR = 8_000
 """Samples (1 s) by which media may lie behind the position before stream time is re-anchored."""
 ANCHOR_WINDOW = 8_000
