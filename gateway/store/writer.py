@@ -157,10 +157,10 @@ class Writer:
                 return
             try:
                 refused = await self._commit(batch)
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:
                 STORE_FAILED.inc()
                 if not self._failed:
-                    logger.error("store: commit failed, %d records wait: %s", len(self._queue), explain(error))
+                    logger.error("store: commit failed, %d records wait: %s", len(self._queue), _why(error))
                 self._failed = True
                 self._urgent.set()
                 await self._pause(delay)
@@ -205,6 +205,7 @@ class Writer:
 
         Raises:
             SQLAlchemyError, OSError: the database is away; the same records can be written again.
+            Exception: so they can after anything else, which is a bug of ours or of a driver.
         """
         loop = asyncio.get_running_loop()
         self._commit_began = loop.time()
@@ -268,6 +269,11 @@ def _is_outage(error: Exception) -> bool:
         return True
     # SQLite says "malformed" and "not a database" with the base class itself.
     return type(error) is DatabaseError
+
+
+def _why(error: Exception) -> str:
+    """What the log says of a failed commit; only the database's own words are known to quote no record."""
+    return explain(error) if isinstance(error, (SQLAlchemyError, OSError)) else type(error).__name__
 
 
 def _is_lazy(record: Record) -> bool:

@@ -162,6 +162,27 @@ async def test_records_wait_while_the_database_is_held(
     lock.close()
 
 
+async def test_an_error_of_no_database_is_tried_again_and_not_quoted(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = await opened_call(store)
+    said = message(opened.call_id, 0)
+
+    def broken(operation: Callable[[Connection], object]) -> Awaitable[object]:
+        raise RuntimeError(f"cannot write {said.text}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.transactions, "run", broken)
+        future = writer.submit(said)
+        await until(lambda: not writer.healthy)
+        assert writer.backlog == 1
+    await ends(future)
+    assert await store.messages(opened.account_id, "CA01") == [said]
+    assert writer.healthy
+    assert "RuntimeError" in caplog.text
+    assert said.text not in caplog.text
+
+
 def fill(connection: Connection) -> None:
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
