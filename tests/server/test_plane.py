@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from websockets.frames import Frame, Opcode
 
+from gateway import metrics
 from gateway._native import plane as kernel
 from gateway.server.plane import MediaPlane
 
@@ -81,6 +82,45 @@ async def test_a_sweep_reads_at_once(plane: MediaPlane, pair: tuple[socket.socke
     plane.sweep()
     assert listener.texts == [b"now"]
     plane.unregister(listener.reader)
+
+
+def ticks() -> float:
+    return metrics.REGISTRY.get_sample_value("gateway_tick_seconds_count") or 0.0
+
+
+async def test_a_sweep_is_not_measured_as_a_tick(plane: MediaPlane, pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    listener = Socket()
+    plane.add(listener)
+    before = ticks()
+    plane.register(ours.fileno(), listener.reader)
+    # The loop does not turn meanwhile, so that no tick can come.
+    for _ in range(5):
+        plane.sweep()
+    assert ticks() == before
+    theirs.sendall(text(b"tick"))
+    await asyncio.wait_for(listener.heard.wait(), 10)
+    async with asyncio.timeout(10):
+        while ticks() == before:
+            await asyncio.sleep(0)
+    plane.unregister(listener.reader)
+
+
+async def test_a_socket_that_fails_keeps_no_other_from_being_swept(plane: MediaPlane) -> None:
+    pairs = [socket.socketpair() for _ in range(3)]
+    listeners = [Socket() for _ in pairs]
+    listeners[0].trouble = listeners[1].trouble = RuntimeError("no")
+    for listener, (ours, theirs) in zip(listeners, pairs, strict=True):
+        ours.setblocking(False)
+        plane.add(listener)
+        plane.register(ours.fileno(), listener.reader)
+        theirs.sendall(text(b"now"))
+    plane.sweep()
+    assert [listener.texts for listener in listeners] == [[b"now"]] * 3
+    for listener, both in zip(listeners, pairs, strict=True):
+        plane.unregister(listener.reader)
+        for end in both:
+            end.close()
 
 
 async def test_without_sockets_it_sleeps_and_wakes_with_the_next(
