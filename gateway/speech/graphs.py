@@ -92,13 +92,17 @@ def _try(graphs: Graphs) -> None:
 class PreparedGraphs:
     """The graphs of :mod:`models.prepare`.
 
+    Args:
+        prepared: the graphs.
+        step: a session of the step's graph to run instead of one made here (one that profiles).
+
     Raises:
         ModelError: the runtime does not take them.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, step: ort.InferenceSession | None = None) -> None:
         self._encoder = session(prepared.encoder, "the prepared encoder")
-        self._step = session(prepared.step, "the prepared step")
+        self._step = step or session(prepared.step, "the prepared step")
         self._caches = [entry.name for entry in self._encoder.get_outputs()]
 
     def begin(self, audio: Sequence[Audio], tokens: int) -> Decoding:
