@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -43,7 +44,12 @@ MEDIA_ROUTE = r"/{prefix:(?:[^?]*/)?}twilio-media{token:(?:/[^/]*)?/?}"
 
 
 class _HeadGuard(RequestHandler):
-    """A request handler that gives a request head 16 KiB and 10 s."""
+    """A request handler that gives a request head 16 KiB and 10 s.
+
+    A head that has come is measured as it was parsed, whatever came with it; of one that is still coming, the bytes are
+    counted. While a request is being answered only aiohttp's own limits hold for the head behind it (8 KiB a field, 128
+    fields).
+    """
 
     __slots__ = ("_head_bytes", "_head_timer", "_heads")
 
@@ -77,7 +83,8 @@ class _HeadGuard(RequestHandler):
             self._heads = self._request_count
             self._head_done()
             return
-        if self._current_request is not None or self._upgraded:
+        # The handler's task waits for a head, or has yet to begin; else these bytes are a body's, or wait their turn.
+        if self._request_count and self._waiter is None:
             return
         if self._head_timer is None:
             self._await_head()
@@ -87,6 +94,24 @@ class _HeadGuard(RequestHandler):
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
             )
             self.force_close()
+
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        if _head_size(request) > HEAD_BYTES:
+            request_handler = self._refuse_head
+        return await super()._handle_request(request, start_time, request_handler)
+
+    async def _refuse_head(self, request: web.BaseRequest) -> web.StreamResponse:
+        log.info("request head too large", remote=request.remote)
+        self.close()
+        response = error_response(431, "431-01", f"The request's head is longer than {HEAD_BYTES} bytes.")
+        response.headers["Server"] = "gateway"
+        response.force_close()
+        return response
 
     def handle_error(
         self,
@@ -108,6 +133,12 @@ class _HeadGuard(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_done()
         super().connection_lost(exc)
+
+
+def _head_size(request: web.BaseRequest) -> int:
+    """Bytes of a request's head, from its first line to the empty one, without padding around values."""
+    fields = sum(len(name) + len(value) + len(b": \r\n") for name, value in request.raw_headers)
+    return len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n\r\n") + fields
 
 
 class _HandedOver(web.StreamResponse):

@@ -158,6 +158,71 @@ async def test_a_head_over_16_kib_is_refused(dial: Dial) -> None:
     assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
 
 
+def probe(size: int, headers: str = "", path: str = "/healthz") -> bytes:
+    """A request whose head has ``size`` bytes."""
+    head = f"GET {path} HTTP/1.1\r\nHost: gateway\r\n{headers}"
+    while (room := size - len(head) - len("\r\n")) > 0:
+        # What is left must hold a field itself.
+        take = room if room <= 4000 else min(4000, room - 100)
+        head += f"X-Pad: {'a' * (take - len('X-Pad: ') - 2)}\r\n"
+    assert len(head) + 2 == size
+    return f"{head}\r\n".encode()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Status and body of the next answer."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    return head.split(b" ", 2)[1], await reader.readexactly(length)
+
+
+async def test_a_head_may_have_16_kib_and_no_more_even_at_once(dial: Dial) -> None:
+    for size, status in ((HEAD_BYTES, b"200"), (HEAD_BYTES + 1, b"431"), (100_000, b"431")):
+        reader, writer = await dial()
+        writer.write(probe(size))
+        assert (await answer(reader))[0] == status
+        if status == b"431":
+            assert await reader.read() == b""
+
+
+async def test_an_upgrade_with_a_large_head_is_refused(customer: Customer, dial: Dial) -> None:
+    path = "/" + (await customer.stream_url()).split("/", 3)[3]
+    protocol = ClientProtocol(parse_uri(await customer.stream_url()))
+    headers = "".join(f"{k}: {v}\r\n" for k, v in protocol.connect().headers.raw_items() if k.lower() != "host")
+    reader, writer = await dial()
+    writer.write(probe(20_000, headers, path))
+    status, body = await answer(reader)
+    assert (status, json.loads(body)["error"]["code"]) == (b"431", "431-01")
+    assert len(customer.gateway.plane) == 0
+    reader, writer = await dial()
+    writer.write(probe(10_000, headers, path))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_pipelined_heads_are_measured_one_by_one(dial: Dial) -> None:
+    reader, writer = await dial()
+    writer.write(probe(10_000) * 5 + probe(20_000) + probe(100))
+    for _ in range(5):
+        assert (await answer(reader))[0] == b"200"
+    assert (await answer(reader))[0] == b"431"
+    assert await reader.read() == b""
+
+
+async def test_a_body_is_no_head(dial: Dial) -> None:
+    reader, writer = await dial()
+    size = 500_000
+    for _ in range(3):
+        head = f"POST /mg-autotranscribe/v1/start-streaming HTTP/1.1\r\nHost: g\r\nContent-Length: {size}\r\n\r\n"
+        writer.write(head.encode())
+        # In pieces, before the handler begins, while it runs, and behind its answer.
+        for _ in range(size // 10_000):
+            writer.write(b" " * 10_000)
+            await asyncio.sleep(0)
+        assert (await answer(reader))[0] == b"401"
+    writer.write(probe(HEAD_BYTES))
+    assert (await answer(reader))[0] == b"200"
+
+
 async def test_malformed_http_is_answered_in_the_envelope(dial: Dial) -> None:
     reader, writer = await dial()
     writer.write(b"GET / HTTP/1.1\r\nHost: gateway\r\nno colon here\r\n\r\n")
