@@ -37,6 +37,7 @@ Audio = NDArray[np.float32]
 
 Tokens = NDArray[np.int64]
 Probabilities = NDArray[np.float32]
+Caches = dict[str, NDArray[np.float32]]
 
 # The encoder's convolutions have strides 64, 3 and 2: a frame of its output stands for 384 samples.
 _STRIDE = 384
@@ -108,22 +109,23 @@ class PreparedGraphs:
     def begin(self, audio: Sequence[Audio], tokens: int) -> Decoding:
         """See :class:`Graphs`."""
         heard = [self._encoder.run(self._caches, {"audio": row[None]}) for row in audio]
-        frames = [caches[0].shape[2] for caches in heard]
-        cross = [_padded([caches[index] for caches in heard]) for index in range(len(self._caches))]
-        return _Bound(self._step, dict(zip(self._caches, cross, strict=True)), frames, tokens)
+        return self.resume([dict(zip(self._caches, caches, strict=True)) for caches in heard], tokens)
+
+    def resume(self, heard: Sequence[Caches], tokens: int) -> Decoding:
+        """The same for rows encoded already: what the encoder's graph made of each, by the names of its outputs."""
+        cross = {name: _padded([caches[name] for caches in heard]) for name in self._caches}
+        return _Bound(self._step, cross, [caches[self._caches[0]].shape[2] for caches in heard], tokens)
 
 
 class _Bound:
     """Arrays of a batch, bound to the step graph's inputs and outputs: a step moves no memory but its results'."""
 
-    def __init__(
-        self, step: ort.InferenceSession, cross: dict[str, NDArray[np.float32]], frames: Sequence[int], tokens: int
-    ) -> None:
+    def __init__(self, step: ort.InferenceSession, cross: Caches, frames: Sequence[int], tokens: int) -> None:
         self._session = step
         self._cross = cross
         self._frames = np.array(frames, np.int32)
         rows = len(frames)
-        self._own: dict[str, NDArray[np.float32]] = {}
+        self._own: Caches = {}
         for entry in step.get_inputs():
             if entry.name.startswith("own_"):
                 _, heads, _, width = entry.shape
@@ -195,7 +197,12 @@ class ShippedGraphs:
         firsts = [self._first(row) for row in audio]
         return _Growing(self._decoder, self._own, self._cross, firsts)
 
-    def _first(self, samples: Audio) -> dict[str, NDArray[np.float32]]:
+    def caches(self, audio: Audio) -> dict[tuple[int, str], NDArray[np.float32]]:
+        """What the decoder attends to of ``audio``, by layer and ``key`` or ``value``: (1, heads, frames, size)."""
+        first = self._first(audio)
+        return {(int(name.split(".")[1]), name.split(".")[3]): first[name] for name in self._cross}
+
+    def _first(self, samples: Audio) -> Caches:
         """Encode one row and take its first step: logits and caches by the decoder's output names."""
         mask = np.ones((1, len(samples)), np.int64)
         (hidden,) = self._encoder.run(None, {"input_values": samples[None], "attention_mask": mask})
@@ -219,7 +226,7 @@ class _Growing:
         decoder: ort.InferenceSession,
         own: Sequence[str],
         cross: Sequence[str],
-        firsts: Sequence[dict[str, NDArray[np.float32]]],
+        firsts: Sequence[Caches],
     ) -> None:
         self._decoder = decoder
         self._own = own

@@ -66,12 +66,10 @@ def _stem(build: Builder, source: Source) -> str:
     ones, zeros = np.ones(1, np.float32), np.zeros(1, np.float32)
     flat = build.one("InstanceNormalization", flat, build.weight(ones), build.weight(zeros), epsilon=1e-5)
     waves = build.one("Reshape", flat, build.weight(np.array([0, len(first), -1], np.int64)))
-    gain, offset = (source.input(f"groupnorm/{kind}_output_0", 1)[:, 0] for kind in ("Mul", "Add"))
+    for kind in ("Mul", "Add"):
+        waves = build.one(kind, waves, build.weight(source.input(f"groupnorm/{kind}_output_0", 1)))
     for name, size, stride in (("conv2", 7, 3), ("conv3", 3, 2)):
         weight, bias = (source.input(f"{name}/Conv_output_0", index) for index in (1, 2))
-        if name == "conv2":  # the norm's gain and offset, which nothing stands between, go into the weights
-            bias = bias + np.einsum("oik,i->o", weight, offset)
-            weight = weight * gain[:, None]
         waves = build.one(
             "Conv", waves, build.weight(weight), build.weight(bias), kernel_shape=[size], strides=[stride]
         )
