@@ -37,8 +37,11 @@ HEAD_BYTES = 16 * 1024
 HEAD_S = 10.0
 KEEPALIVE_S = 75.0
 
+TLS_HANDSHAKE_S = 10.0
+"""How long a connection may take for its TLS handshake."""
+
 RESERVED_DESCRIPTORS = 64
-"""Kept free for the database, the webhook connections and the model files."""
+"""Descriptors kept free for the database, the webhook connections and the model files."""
 
 MEDIA_ROUTE = r"/{prefix:(?:[^?]*/)?}twilio-media{token:(?:/[^/]*)?/?}"
 
@@ -178,9 +181,9 @@ class MediaRoute:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one upgrade request."""
         try:
-            self._admit_one_more()
+            self._admit_one_more(request.transport)
             principal = await self._doorkeeper.admit(request.path, request.query_string, request.headers.items())
-            self._admit_one_more()
+            self._admit_one_more(request.transport)
         except RefusedError as error:
             metrics.UPGRADES.labels(error.reason).inc()
             log.info("media upgrade refused", status=error.status, reason=error.reason)
@@ -201,10 +204,10 @@ class MediaRoute:
         _hand_over(handler, transport, answer, connection)
         return _HandedOver(status=101)
 
-    def _admit_one_more(self) -> None:
+    def _admit_one_more(self, transport: asyncio.Transport | None) -> None:
         if self.draining:
             raise RefusedError(503, "draining", "The gateway is shutting down; connect to another one.")
-        if len(self._services.plane) >= self._limits.sockets or not _descriptors_left():
+        if len(self._services.plane) >= self._limits.sockets or not _descriptors_left(transport):
             raise RefusedError(503, "full", "No more media sockets can be taken; connect to another gateway.")
 
 
@@ -236,10 +239,17 @@ def raise_descriptor_limit() -> int:
     return soft
 
 
-def _descriptors_left() -> bool:
-    """Whether a few more descriptors can be opened than the next socket needs."""
+def _descriptors_left(transport: asyncio.Transport | None) -> bool:
+    """Whether a few more descriptors can be opened than are open with this transport's.
+
+    The lowest free number is given out first (POSIX, ``accept``): a number near the limit means that all below it are
+    taken, by whatever it be.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft == resource.RLIM_INFINITY or int(metrics.SOCKETS._value.get()) + RESERVED_DESCRIPTORS < soft
+    if transport is None or soft == resource.RLIM_INFINITY:
+        return True
+    number: int = transport.get_extra_info("socket").fileno()
+    return number + RESERVED_DESCRIPTORS < soft
 
 
 async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
@@ -252,5 +262,11 @@ async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLCo
     assert runner.server is not None  # noqa: S101 - set by setup()
     loop = asyncio.get_running_loop()
     return await loop.create_server(
-        FrontServer(runner.server), host, port, ssl=context, backlog=BACKLOG, reuse_address=True
+        FrontServer(runner.server),
+        host,
+        port,
+        ssl=context,
+        ssl_handshake_timeout=None if context is None else TLS_HANDSHAKE_S,
+        backlog=BACKLOG,
+        reuse_address=True,
     )

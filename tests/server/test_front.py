@@ -16,7 +16,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.uri import parse_uri
 
-from gateway.server.front import HEAD_BYTES
+from gateway.server.front import HEAD_BYTES, RESERVED_DESCRIPTORS
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 from tests.server.conftest import Dial
 
@@ -147,6 +147,29 @@ async def test_too_many_sockets_get_503(tmp_path: Path) -> None:
                 await connect(url)
             assert caught.value.response.status_code == 503
             await twilio.settle()
+
+
+def highest_descriptor() -> int:
+    return max(int(entry.name) for entry in Path("/dev/fd").iterdir())
+
+
+async def test_upgrades_get_503_before_descriptors_run_out(
+    customer: Customer, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await customer.stream_url()
+    soft = highest_descriptor() + RESERVED_DESCRIPTORS + 10
+    monkeypatch.setattr("gateway.server.front.resource.getrlimit", lambda _: (soft, soft))
+    async with Twilio.connected(url) as twilio:
+        await twilio.settle()
+    await customer.gateway.plane.emptied()
+    # Connections that carry no media take descriptors as well.
+    number = 0
+    while number + RESERVED_DESCRIPTORS < soft:
+        _, writer = await dial()
+        number = writer.get_extra_info("socket").fileno()
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(url)
+    assert caught.value.response.status_code == 503
 
 
 async def test_a_head_over_16_kib_is_refused(dial: Dial) -> None:
@@ -293,6 +316,16 @@ async def test_in_process_tls_feeds_the_same_path(tmp_path: Path) -> None:
             old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises(ssl.SSLError):
             await asyncio.open_connection("127.0.0.1", gateway.port, ssl=old)
+
+
+async def test_a_tls_handshake_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.server.front.TLS_HANDSHAKE_S", 0.05)
+    cert, key = make_certificate(tmp_path)
+    async with gateway_running(settings_for(tmp_path, tls={"cert": cert, "key": key})) as customer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", customer.gateway.port)
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_port_that_is_taken_is_one_line(customer: Customer, tmp_path: Path) -> None:
