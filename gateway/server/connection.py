@@ -74,7 +74,7 @@ class MediaConnection(asyncio.Protocol):
 
     def __init__(self, services: ConnectionServices, principal: Principal | None, *, direct: bool) -> None:
         self._services = services
-        self._principal = principal
+        self.principal = principal
         self._direct = direct
         self._protocol: ServerProtocol = open_protocol()
         self._reader = plane_kernel.Reader(MAX_MESSAGE)
@@ -145,7 +145,7 @@ class MediaConnection(asyncio.Protocol):
             more = False
         if not self._direct:
             self._hold_back(more)
-        if self._principal is None and self._reader.bytes > UNAUTHENTICATED_BYTES:
+        if self.principal is None and self._reader.bytes > UNAUTHENTICATED_BYTES:
             self.fail(CloseCode.POLICY_VIOLATION, "no token in the first 64 KiB")
 
     def _handle_some(self) -> bool:
@@ -251,8 +251,8 @@ class MediaConnection(asyncio.Protocol):
     def _start(self, start: messages.Start) -> None:
         if self._call is not None:
             raise WireError(CloseCode.POLICY_VIOLATION, "a second start message")
-        if self._principal is not None:
-            self._attach(self._principal, start)
+        if self.principal is not None:
+            self._attach(self.principal, start)
             return
         token = start.custom.get("token")
         if token is None:
@@ -272,7 +272,7 @@ class MediaConnection(asyncio.Protocol):
             log.exception("media socket failed")
             self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         else:
-            self._principal = principal
+            self.principal = principal
             if self._transport is not None and self._close_at is None:
                 self._attach(principal, start)
         finally:
@@ -356,7 +356,7 @@ class MediaConnection(asyncio.Protocol):
                 self._abort()
             return
         if self._call is None:
-            limit = UNAUTHENTICATED_S if self._principal is None else START_S
+            limit = UNAUTHENTICATED_S if self.principal is None else START_S
             if now - self._opened > limit:
                 self.fail(CloseCode.POLICY_VIOLATION, "no start message")
             return

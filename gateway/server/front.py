@@ -43,6 +43,9 @@ TLS_HANDSHAKE_S = 10.0
 RESERVED_DESCRIPTORS = 64
 """Descriptors kept free for the database, the webhook connections and the model files."""
 
+MAX_STRANGERS = 256
+"""Most media sockets that may be open without having shown a token; they have 5 s for it."""
+
 MEDIA_ROUTE = r"/{prefix:(?:[^?]*/)?}twilio-media{token:(?:/[^/]*)?/?}"
 
 
@@ -172,6 +175,8 @@ class MediaRoute:
         self._doorkeeper = doorkeeper
         self._services = services
         self._limits = limits
+        # Sockets that came without a token, some of which have shown theirs or are gone by now.
+        self._strangers: set[MediaConnection] = set()
         self.draining = False
 
     def install(self, app: web.Application) -> None:
@@ -184,6 +189,8 @@ class MediaRoute:
             self._admit_one_more(request.transport)
             principal = await self._doorkeeper.admit(request.path, request.query_string, request.headers.items())
             self._admit_one_more(request.transport)
+            if principal is None:
+                self._admit_stranger()
         except RefusedError as error:
             metrics.UPGRADES.labels(error.reason).inc()
             log.info("media upgrade refused", status=error.status, reason=error.reason)
@@ -202,6 +209,8 @@ class MediaRoute:
         direct = self._services.plane.direct and transport.get_extra_info("sslcontext") is None
         connection = MediaConnection(self._services, principal, direct=direct)
         _hand_over(handler, transport, answer, connection)
+        if principal is None:
+            self._strangers.add(connection)
         return _HandedOver(status=101)
 
     def _admit_one_more(self, transport: asyncio.Transport | None) -> None:
@@ -209,6 +218,15 @@ class MediaRoute:
             raise RefusedError(503, "draining", "The gateway is shutting down; connect to another one.")
         if len(self._services.plane) >= self._limits.sockets or not _descriptors_left(transport):
             raise RefusedError(503, "full", "No more media sockets can be taken; connect to another gateway.")
+
+    def _admit_stranger(self) -> None:
+        """Sockets without a token must not fill the house: they are let in before anything is known of them."""
+        limit = min(MAX_STRANGERS, max(self._limits.sockets // 8, 1))
+        if len(self._strangers) >= limit:
+            plane = self._services.plane
+            self._strangers = {one for one in self._strangers if one in plane and one.principal is None}
+        if len(self._strangers) >= limit:
+            raise RefusedError(503, "strangers", "Too many media sockets wait to show a token; put it into the URL.")
 
 
 def _hand_over(handler: RequestHandler, transport: asyncio.Transport, answer: bytes, protocol: MediaConnection) -> None:

@@ -55,6 +55,9 @@ class MediaPlane:
     def __len__(self) -> int:
         return len(self._sockets)
 
+    def __contains__(self, socket: PlaneSocket) -> bool:
+        return socket in self._sockets
+
     @property
     def sockets(self) -> list[PlaneSocket]:
         """The media sockets that are open."""

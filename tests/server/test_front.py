@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import warnings
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,30 @@ async def test_too_many_sockets_get_503(tmp_path: Path) -> None:
                 await connect(url)
             assert caught.value.response.status_code == 503
             await twilio.settle()
+
+
+async def test_sockets_without_a_token_cannot_fill_the_house(tmp_path: Path) -> None:
+    async with (
+        gateway_running(settings_for(tmp_path, limits={"sockets": 16, "tick_ms": 10})) as customer,
+        AsyncExitStack() as stack,
+    ):
+        url, _, token = (await customer.stream_url()).rpartition("/")
+        # Those that have shown their token count no more.
+        for _ in range(3):
+            twilio = await stack.enter_async_context(Twilio.connected(url, custom={"token": token}))
+            await twilio.settle()
+        for _ in range(2):
+            stranger = await stack.enter_async_context(connect(url))
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(url)
+        assert caught.value.response.status_code == 503
+        twilio = await stack.enter_async_context(Twilio.connected(f"{url}/{token}"))
+        await twilio.settle()
+        # Nor do those that have gone.
+        await stranger.close()
+        while len(customer.gateway.plane) > 5:
+            await asyncio.sleep(0)
+        await (await stack.enter_async_context(connect(url))).ping()
 
 
 def highest_descriptor() -> int:
