@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +46,9 @@ __all__ = ["Gateway", "serve"]
 log = structlog.get_logger(__name__)
 
 PURGE_S = 3600.0
+
+LOCK_FILE = "gateway.lock"
+"""In the data directory; locked while a gateway runs on it. The commands take no lock: they may run beside it."""
 
 LAST_POSTS_S = 2.0
 """How long posts that wait may take when the gateway ends; the rest become drop records."""
@@ -134,9 +138,18 @@ class Gateway:
         install(app, context)
         return app
 
+    @property
+    def refusing(self) -> bool:
+        """Whether new sockets and starts are refused, as they are before all is ready and after the end has begun."""
+        return self.registry.draining
+
+    @refusing.setter
+    def refusing(self, refuse: bool) -> None:
+        self.media.draining = self.registry.draining = refuse
+
     async def drain(self) -> None:
         """Refuse what is new, give calls a while to end, then end them: flush, deliver, close 1001."""
-        self.media.draining = self.registry.draining = True
+        self.refusing = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.registry.idle(), self.settings.drain_seconds)
         sockets = [socket for socket in self.plane.sockets if isinstance(socket, MediaConnection)]
@@ -157,10 +170,10 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     """
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
+        stack.enter_context(_alone(settings.data_dir))
         key = resolve(settings.store_key, "GATEWAY_STORE_KEY", settings.data_dir / "store-key")
         store = await Store.open(settings.resolved_database_url, key=key)
         stack.push_async_callback(store.close)
-        await store.interrupt_live_calls()
         writer = Writer(store)
         writer.start()
         stack.push_async_callback(writer.close)
@@ -172,12 +185,48 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         stack.callback(gateway.plane.close)
         runner = web.AppRunner(gateway.application(), access_log=None, handle_signals=False, keepalive_timeout=75.0)
         stack.push_async_callback(runner.cleanup)
+        gateway.refusing = True
         server = await _listen(gateway, runner)
+        stack.callback(server.close)
+        # Not before the port is ours: a start by mistake must not end the calls of the gateway that runs.
+        await store.interrupt_live_calls()
+        gateway.refusing = False
         purger = asyncio.create_task(_purge(store, settings), name="purge")
         stack.push_async_callback(_cancel, purger)
-        stack.callback(server.close)
         stack.push_async_callback(gateway.drain)
         yield gateway
+
+
+@contextlib.contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory against other gateways; a kill lets go of it, too.
+
+    Raises:
+        ConfigError: another one has it, or it cannot be locked.
+    """
+    path = data_dir / LOCK_FILE
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        msg = f"GATEWAY_DATA_DIR: {path} cannot be made ({error.strerror}); name a directory we may write"
+        raise ConfigError(msg) from error
+    try:
+        _lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        msg = f"GATEWAY_DATA_DIR: another gateway runs on {path.parent}; stop it, or name another directory"
+        raise ConfigError(msg) from None
+    except OSError as error:
+        msg = f"GATEWAY_DATA_DIR: {path} cannot be locked ({error.strerror}); name a directory of a local disk"
+        raise ConfigError(msg) from error
 
 
 async def _listen(gateway: Gateway, runner: web.AppRunner) -> asyncio.Server:

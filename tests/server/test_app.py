@@ -15,9 +15,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.server.app import running
-from tests.harness import Twilio, gateway_running, settings_for
+from tests.harness import Customer, Twilio, gateway_running, settings_for
 
 GATEWAY = str(Path(sys.executable).with_name("gateway"))
 
@@ -137,6 +138,67 @@ async def test_what_stops_the_start_names_its_variable(
             pass
     assert variable in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@asynccontextmanager
+async def live_call(customer: Customer) -> AsyncIterator[str]:
+    """A call that is being transcribed, and stands in the store."""
+    store, account = customer.gateway.store, customer.key.account_id
+    async with Twilio.connected(await customer.stream_url()) as twilio:
+        await twilio.settle()
+        assert (await customer.start(twilio.call_sid))[0] == 200
+        async with asyncio.timeout(30):
+            while await store.call(account, twilio.call_sid) is None:
+                await asyncio.sleep(0)
+        yield twilio.call_sid
+
+
+async def refused_start(settings: Settings) -> str:
+    with pytest.raises(ConfigError) as caught:
+        async with running(settings):
+            pass
+    return str(caught.value)
+
+
+async def test_a_second_gateway_on_the_data_directory_does_not_start(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    async with gateway_running(settings) as customer, live_call(customer) as guid:
+        message = await refused_start(settings)
+        assert "GATEWAY_DATA_DIR" in message
+        assert "\n" not in message
+        call = await customer.gateway.store.call(customer.key.account_id, guid)
+        assert call is not None
+        assert call.completed_at is None
+        # The commands work beside it.
+        process = await asyncio.create_subprocess_exec(
+            GATEWAY,
+            "keys",
+            "list",
+            env={"GATEWAY_DATA_DIR": str(settings.data_dir)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        listed, _ = await process.communicate()
+        assert process.returncode == 0
+        assert customer.key.api_id.encode() in listed
+    async with gateway_running(settings):
+        pass
+
+
+async def test_a_second_gateway_on_the_port_leaves_a_shared_database_alone(tmp_path: Path) -> None:
+    shared = {"database_url": f"sqlite:///{tmp_path / 'shared.db'}", "store_key": "k" * 32}
+    async with gateway_running(settings_for(tmp_path, **shared)) as customer, live_call(customer) as guid:
+        second = settings_for(tmp_path / "second", port=customer.gateway.port, **shared)
+        assert "GATEWAY_PORT" in await refused_start(second)
+        call = await customer.gateway.store.call(customer.key.account_id, guid)
+        assert call is not None
+        assert call.completed_at is None
+
+
+async def test_a_data_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    message = await refused_start(settings_for(tmp_path))
+    assert "GATEWAY_DATA_DIR" in message
+    assert "\n" not in message
 
 
 async def test_a_model_that_was_not_fetched_is_one_line(tmp_path: Path) -> None:
