@@ -1,0 +1,172 @@
+"""How late are transcripts, and is anything lost, with N calls at once in real time?
+
+Starts a gateway of its own (default models, own port and data directory), puts ``gateway loadtest`` on it from another
+process, and prints what that saw and what the gateway's process used. Latency is from the planned sending time of the
+last frame of speech, found in the recording by energy (:mod:`benchmarks.labels`), to the webhook's arrival.
+
+    python -m benchmarks.bench_calls [--calls 20] [--duration 60] [--json] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import machine
+
+__all__ = ["main", "measure"]
+
+ROOT = Path(__file__).parents[1]
+RECORDING = ROOT.parent / "shared" / "speech" / "calls" / "auto-repairs-40.wav"
+SAMPLE = ROOT / "samples" / "support-call.wav"
+GATEWAY = Path(sys.executable).with_name("gateway")
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all of a process's threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@asynccontextmanager
+async def gateway(folder: Path, webhook_port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A gateway with the default models that posts to ``webhook_port``, and its URL."""
+    process = await asyncio.create_subprocess_exec(
+        str(GATEWAY),
+        "serve",
+        env={
+            **os.environ,
+            "GATEWAY_PORT": "0",
+            "GATEWAY_DATA_DIR": str(folder),
+            "GATEWAY_LOG__FORMAT": "json",
+            "GATEWAY_WEBHOOK__URL": f"http://127.0.0.1:{webhook_port}/webhook",
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    reading: asyncio.Task[bytes] | None = None
+    try:
+        url = ""
+        while not url:
+            line = await process.stderr.readline()
+            if not line:
+                raise SystemExit("the gateway did not start; run `gateway serve` to see why")
+            with contextlib.suppress(json.JSONDecodeError):
+                entry = json.loads(line)
+                url = entry["url"] if entry.get("event") == "serving" else ""
+        # Its log must not fill the pipe.
+        reading = asyncio.create_task(process.stderr.read())
+        yield process, url
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        if reading is not None:
+            await reading
+
+
+async def measure(recording: Path, calls: int, duration: float) -> dict[str, Any]:
+    """One run.
+
+    Args:
+        recording: what every call says.
+        calls: at once.
+        duration: seconds of each.
+    """
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+        async with gateway(Path(folder), port) as (process, url):
+            key = json.loads((Path(folder) / "first-key.json").read_text())
+            before = cpu_seconds(process.pid)
+            load = await asyncio.create_subprocess_exec(
+                str(GATEWAY),
+                "loadtest",
+                str(recording),
+                f"--url={url}",
+                f"--calls={calls}",
+                f"--duration={duration}",
+                f"--webhook-port={port}",
+                "--json",
+                env={**os.environ, "GATEWAY_API_ID": key["apiId"], "GATEWAY_API_SECRET": key["apiSecret"]},
+                stdout=asyncio.subprocess.PIPE,
+            )
+            out, _ = await load.communicate()
+            report: dict[str, Any] = json.loads(out)
+            used = cpu_seconds(process.pid) - before
+            return {
+                "machine": machine(),
+                "recording": recording.name,
+                "good": load.returncode == 0,
+                "cpuSeconds": round(used, 1),
+                "coresPerCall": round(used / (calls * duration), 4),
+                "residentMiB": round(resident_mib(process.pid)),
+                "load": report,
+            }
+
+
+def main() -> int:
+    """Run, print, and keep the result if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--duration", type=float, default=60.0)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
+    options = parser.parse_args()
+    recording = RECORDING if RECORDING.exists() else SAMPLE
+    if recording is SAMPLE:
+        print(f"{RECORDING} is not here: measuring with the sample call", file=sys.stderr)
+    result = asyncio.run(measure(recording, options.calls, options.duration))
+    if options.keep:
+        folder = Path(__file__).parent / "results"
+        folder.mkdir(exist_ok=True)
+        (folder / f"calls-{options.calls}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(result, indent=1))
+    else:
+        print(table(result, options.calls, options.duration))
+    return 0 if result["good"] else 1
+
+
+def table(result: dict[str, Any], calls: int, duration: float) -> str:
+    """The result for a terminal."""
+    load = result["load"]
+    latency = load["latencyMs"]
+    return "\n".join(
+        [
+            result["machine"],
+            f"{calls} calls of {result['recording']}, {duration:.0f} s each, both tracks",
+            f"latency      p50 {latency['p50']:.0f}  p95 {latency['p95']:.0f}  p99 {latency['p99']:.0f} ms",
+            f"lost         {load['messages']['lost']} of {load['messages']['sent']} messages",
+            f"gateway      {result['cpuSeconds']} s CPU, {result['coresPerCall']} cores a call, "
+            f"{result['residentMiB']} MiB",
+            f"verdict      {'good' if result['good'] else 'NOT GOOD'}",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
