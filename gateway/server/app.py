@@ -29,7 +29,7 @@ from gateway.delivery.delivery import Delivery, record_outcomes
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError
 from gateway.server.connection import ConnectionServices, MediaConnection
-from gateway.server.front import MediaRoute, listen, raise_descriptor_limit
+from gateway.server.front import KEEPALIVE_S, MediaRoute, listen, raise_descriptor_limit
 from gateway.server.handshake import Doorkeeper
 from gateway.server.notify import notify
 from gateway.server.plane import MediaPlane
@@ -46,6 +46,12 @@ __all__ = ["Gateway", "serve"]
 log = structlog.get_logger(__name__)
 
 PURGE_S = 3600.0
+
+CLOSING_S = 5.0
+"""How long media sockets may take to close when the gateway ends; each is cut off after 2 s, if nothing fails."""
+
+REQUESTS_S = 5.0
+"""How long requests that are being answered may take when the gateway ends."""
 
 LOCK_FILE = "gateway.lock"
 """In the data directory; locked while a gateway runs on it. The commands take no lock: they may run beside it."""
@@ -152,13 +158,18 @@ class Gateway:
         self.refusing = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.registry.idle(), self.settings.drain_seconds)
-        sockets = [socket for socket in self.plane.sockets if isinstance(socket, MediaConnection)]
         self.plane.sweep()
-        for socket in sockets:
-            socket.fail(CloseCode.GOING_AWAY, "the gateway is shutting down")
+        for socket in self.plane.sockets:
+            if not isinstance(socket, MediaConnection):
+                continue
+            try:
+                socket.fail(CloseCode.GOING_AWAY, "the gateway is shutting down")
+            except Exception:
+                log.exception("media socket could not be closed")
         await self.registry.close()
-        # The closing handshakes; a peer that does not answer is cut off by its socket.
-        await self.plane.emptied()
+        # The closing handshakes; a peer that does not answer is cut off by its socket before.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.plane.emptied(), CLOSING_S)
 
 
 @asynccontextmanager
@@ -183,7 +194,13 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         speech = await open_speech(settings, stack)
         gateway = Gateway(settings, store, writer, speech, publisher)
         stack.callback(gateway.plane.close)
-        runner = web.AppRunner(gateway.application(), access_log=None, handle_signals=False, keepalive_timeout=75.0)
+        runner = web.AppRunner(
+            gateway.application(),
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_S,
+            shutdown_timeout=REQUESTS_S,
+        )
         stack.push_async_callback(runner.cleanup)
         gateway.refusing = True
         server = await _listen(gateway, runner)

@@ -26,7 +26,16 @@ from gateway.errors import RequestError
 from gateway.server.connection import ConnectionServices, MediaConnection
 from gateway.server.handshake import Doorkeeper, RefusedError, upgrade_answer
 
-__all__ = ["BACKLOG", "HEAD_BYTES", "HEAD_S", "FrontServer", "MediaRoute", "listen", "raise_descriptor_limit"]
+__all__ = [
+    "BACKLOG",
+    "HEAD_BYTES",
+    "HEAD_S",
+    "KEEPALIVE_S",
+    "FrontServer",
+    "MediaRoute",
+    "listen",
+    "raise_descriptor_limit",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +45,7 @@ BACKLOG = 4096
 HEAD_BYTES = 16 * 1024
 HEAD_S = 10.0
 KEEPALIVE_S = 75.0
+"""How long a connection may wait for its next request; above the 60 s that proxies keep theirs."""
 
 TLS_HANDSHAKE_S = 10.0
 """How long a connection may take for its TLS handshake."""

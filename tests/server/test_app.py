@@ -9,15 +9,18 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
+from websockets.asyncio.client import connect
+from websockets.frames import CloseCode
 
 from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.server.app import running
+from gateway.server.connection import MediaConnection
 from tests.harness import Customer, Twilio, gateway_running, settings_for
 
 GATEWAY = str(Path(sys.executable).with_name("gateway"))
@@ -138,6 +141,55 @@ async def test_what_stops_the_start_names_its_variable(
             pass
     assert variable in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+async def test_a_socket_that_fails_keeps_no_other_from_its_1001(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.server.app.CLOSING_S", 0.5)
+    async with AsyncExitStack() as stack:
+        customer = await stack.enter_async_context(gateway_running(settings_for(tmp_path)))
+        sockets = [await connect(await customer.stream_url()) for _ in range(4)]
+        open_sockets = [one for one in customer.gateway.plane.sockets if isinstance(one, MediaConnection)]
+        fail, broken = MediaConnection.fail, open_sockets[:2]
+
+        def failing(connection: MediaConnection, code: int, reason: str) -> None:
+            if connection in broken:
+                raise RuntimeError("no")
+            fail(connection, code, reason)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MediaConnection, "fail", failing)
+            await stack.aclose()
+        closing = {asyncio.ensure_future(socket.wait_closed()) for socket in sockets}
+        async with asyncio.timeout(30):
+            while len(waiting := {one for one in closing if not one.done()}) > 2:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert [socket.close_code for socket in sockets].count(CloseCode.GOING_AWAY) == 2
+        for connection in broken:
+            connection._abort()
+        await asyncio.wait(closing)
+
+
+async def test_a_request_that_never_ends_does_not_hold_the_end_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Far beyond what the end may take.
+    monkeypatch.setattr("gateway.api.body._BODY_SECONDS", 3600.0)
+    monkeypatch.setattr("gateway.server.app.REQUESTS_S", 0.1)
+    async with asyncio.timeout(30), AsyncExitStack() as stack:
+        customer = await stack.enter_async_context(gateway_running(settings_for(tmp_path)))
+        reader, writer = await asyncio.open_connection("127.0.0.1", customer.gateway.port)
+        key = customer.key
+        writer.write(
+            b"POST /mg-autotranscribe/v1/start-streaming HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n"
+            b"Expect: 100-continue\r\n"
+            + f"asapp-api-id: {key.api_id}\r\nasapp-api-secret: {key.api_secret}\r\n\r\n".encode()
+        )
+        # Its handler runs when it asks for the body.
+        assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+        await stack.aclose()
+        writer.close()
 
 
 @asynccontextmanager
