@@ -362,7 +362,10 @@ class Registry:
         """End every call as a hang-up would and wait for what is in flight; sockets are closed by their owner."""
         for call in self._calls.live():
             for stream in list(call.streams):
-                self.detach(call, stream)
+                try:
+                    self.detach(call, stream)
+                except Exception:
+                    log.exception("a call could not be ended", call=call.guid)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_WAIT_S + 1)
 
