@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy native models clean
 
 setup: native models
 
@@ -42,5 +42,8 @@ lint: native
 bench: setup
 	$(BIN)/python -m benchmarks
 
+bench-accuracy: setup
+	$(BIN)/python -m benchmarks.bench_accuracy --keep
+
 clean:
-	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV)
+	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV) $(VENV)-bench

@@ -1,130 +1,156 @@
-"""How well does the recognizer read telephone speech? Word error rate and real-time factor, file by file.
+"""How well is telephone speech read, clean and over eight bad lines, beside other recognizers?
 
-    python -m benchmarks.bench_accuracy [--json] [--gain DB] [--batch N]
+    python -m benchmarks.bench_accuracy [--peers NAME…] [--conditions NAME…] [--speech DIR] [--json] [--keep]
 
-Plays ``../shared/speech/utterances`` (beside the repository; not part of it) through μ-law and back, cuts what is
-longer than 20 s at quiet places, and decodes. Words are compared after whisper-normalizer (English).
+Every file of ``../shared/speech`` (beside the repository; not part of it) goes through each condition of
+:mod:`benchmarks.conditions` and μ-law. The gateway hears it by its own path (media clock, voice activity, endpointing,
+recognizer; unredacted); the peers hear the same samples brought to 16 kHz. ``--speech`` takes any folder whose
+manifest.json has ``{"utterances": [{"id", "file", "text"}, …]}``, 8 kHz, one channel.
+
+For the bounds of a difference files are drawn anew, each with its errors in all eight conditions. A reference of which
+the normaliser makes one word (spoken digits) is told apart and is in no sum: all of it is right, or nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import jiwer
-import numpy as np
 import soundfile
-from whisper_normalizer.english import EnglishTextNormalizer
+import soxr
 
+from benchmarks import peers
+from benchmarks.__main__ import machine
+from benchmarks.accuracy import OURS, RATE, Item, report, table
+from benchmarks.conditions import CONDITIONS, disturb
+from benchmarks.peers import PEERS, Heard
 from gateway import config
-from gateway._native import mulaw
-from gateway.errors import GatewayError
-from gateway.speech.engine import Engine, Job, Kind, Pcm
-from gateway.speech.moonshine import Moonshine
-from models import store
+from gateway.cli import offline
+from gateway.errors import GatewayError, PeerError
+from gateway.participants import Role
+from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
+from gateway.speech.silero import Silero
+from models.store import locate
 
-__all__ = ["Result", "cut", "main", "measure", "transcribe"]
+__all__ = ["hear", "hear_all", "load", "main"]
 
 SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"
-
-_RATE = 8000
-_LONGEST = 20 * _RATE
-_SHORTEST = 8 * _RATE
-_QUIET = _RATE * 3 // 10  # a cut lies in the quietest 300 ms
+RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One file: word errors of so many reference words, what was heard, seconds of audio and of decoding."""
+def load(speech: Path, conditions: Sequence[str]) -> list[Item]:
+    """All files in each of ``conditions``.
 
-    id: str
-    errors: int
-    words: int
-    seconds: float
-    decoding: float
-    text: str
-
-
-def cut(pcm: Pcm) -> list[Pcm]:
-    """Pieces of at most 20 s, cut at the quietest place after 8 s."""
-    pieces = []
-    while len(pcm) > _LONGEST:
-        energy = np.concatenate([[0.0], np.cumsum(pcm[:_LONGEST].astype(np.float64) ** 2)])
-        windows = energy[_SHORTEST + _QUIET :] - energy[_SHORTEST:-_QUIET]
-        at = _SHORTEST + int(windows.argmin()) + _QUIET // 2
-        pieces.append(pcm[:at])
-        pcm = pcm[at:]
-    return [*pieces, pcm]
+    Raises:
+        OSError: there is no speech.
+    """
+    entries = json.loads((speech / "manifest.json").read_text(encoding="utf-8"))["utterances"]
+    clean = [(entry, soundfile.read(speech / entry["file"], dtype="int16")[0]) for entry in entries]
+    return [
+        Item(entry["id"], condition, entry["text"], disturb(pcm, condition, entry["id"]))
+        for condition in conditions
+        for entry, pcm in clean
+    ]
 
 
-def transcribe(engine: Engine, pieces: list[Pcm], batch: int) -> str:
-    """The pieces' text, decoded ``batch`` at a time."""
-    texts = []
-    for start in range(0, len(pieces), batch):
-        jobs = []
-        for piece in pieces[start : start + batch]:
-            session = engine.open()
-            session.accept(piece)
-            jobs.append(Job(session, Kind.FINAL))
-        texts += [hypothesis.text for hypothesis in engine.step(jobs)]
-    return " ".join(texts)
+def hear(items: Sequence[Item]) -> list[Heard]:
+    """What the gateway hears, with its settings.
+
+    Raises:
+        GatewayError: a model is missing, or could not decode an utterance.
+    """
+    settings = config.load()
+    voice = Silero(locate(settings.models_dir, VAD_MODEL) / VAD_FILE)
+    engine = load_engine(settings)
+    heard = []
+    for item in items:
+        start = time.process_time()
+        done = offline.transcribe({Role.CUSTOMER: item.pcm}, voice, engine, settings)
+        if done.failed:
+            raise PeerError(f"{item.id} in condition {item.condition}: {done.failed} utterances could not be decoded")
+        heard.append(Heard(tuple(one.text for one in done.utterances), time.process_time() - start))
+    return heard
 
 
-def measure(engine: Engine, gain_db: float, batch: int) -> list[Result]:
-    """Decode every file of the manifest, ``gain_db`` louder, ``batch`` pieces of a file together."""
-    normalize = EnglishTextNormalizer()
-    results = []
-    for entry in json.loads((SPEECH / "manifest.json").read_text(encoding="utf-8"))["utterances"]:
-        pcm, _ = soundfile.read(SPEECH / entry["file"], dtype="int16")
-        louder = np.clip(pcm * 10 ** (gain_db / 20), -32768, 32767).astype(np.int16)
-        pieces = cut(mulaw.decode(mulaw.encode(louder)))
-        start = time.perf_counter()
-        text = transcribe(engine, pieces, batch)
-        took = time.perf_counter() - start
-        words = jiwer.process_words(normalize(entry["text"]), normalize(text))
-        errors = words.substitutions + words.deletions + words.insertions
-        count = words.hits + words.substitutions + words.deletions
-        results.append(Result(entry["id"], errors, count, len(pcm) / _RATE, took, text))
-    return results
+def hear_all(items: Sequence[Item], names: Sequence[str], cache: Path) -> dict[str, list[Heard]]:
+    """What the gateway and the peers hear; a peer that cannot be made or run is said and left out.
+
+    The peers run at once, one a core, after the gateway: words are compared, and processor time, no delays.
+
+    Args:
+        items: what is played.
+        names: of :data:`benchmarks.peers.PEERS`.
+        cache: folder of the peers' environments.
+
+    Raises:
+        GatewayError: the gateway itself could not hear.
+    """
+    result = {OURS: hear(items)}
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+        files = []
+        for item in items:
+            files.append(Path(folder) / f"{item.condition}-{item.id}.wav")
+            soundfile.write(files[-1], soxr.resample(item.pcm, RATE, 2 * RATE), 2 * RATE)
+
+        def run(name: str) -> list[Heard]:
+            return peers.transcribe(PEERS[name], peers.ensure(PEERS[name], cache), files)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            running = {name: pool.submit(run, name) for name in names}
+            for name, future in running.items():
+                try:
+                    result[name] = future.result()
+                except PeerError as error:
+                    print(f"without {name}: {error}", file=sys.stderr)
+    return result
 
 
-def _report(results: list[Result], as_json: bool) -> None:
-    seconds = sum(result.seconds for result in results)
-    total = {
-        "wer": sum(result.errors for result in results) / sum(result.words for result in results),
-        "rtf": sum(result.decoding for result in results) / seconds,
-        "seconds": seconds,
-    }
-    if as_json:
-        print(json.dumps(total | {"files": [asdict(result) for result in results]}, indent=2))
-        return
-    for result in results:
-        rate = 100 * result.errors / result.words
-        print(f"{result.id:14} {rate:6.1f} % of {result.words:3} words   RTF {result.decoding / result.seconds:.4f}")
-    print(f"{'all':14} {100 * total['wer']:6.1f} %   RTF {total['rtf']:.4f}   {seconds:.0f} s")
+def _keep(result: dict[str, Any]) -> None:
+    """Without what was misheard: that is long, and ``--json`` shows it."""
+    items = [
+        {key: value["errors"] if isinstance(value, dict) else value for key, value in item.items()}
+        for item in result["items"]
+    ]
+    rows = ",\n  ".join(json.dumps(item) for item in items)
+    head = json.dumps({**result, "items": None}, indent=1, ensure_ascii=False)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(head.replace('"items": null', f'"items": [\n  {rows}\n ]') + "\n", encoding="utf-8")
 
 
-def main() -> int:
-    """Measure and print; 2 if the speech or the model is not here."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_accuracy")
-    parser.add_argument("--json", action="store_true", help="print JSON for scripts")
-    parser.add_argument("--gain", type=float, default=0.0, help="dB put on the speech before the line")
-    parser.add_argument("--batch", type=int, default=1, help="pieces of a file decoded together")
-    options = parser.parse_args()
-    if not (SPEECH / "manifest.json").is_file():
-        print(f"there is no speech to measure with: {SPEECH}/manifest.json is missing", file=sys.stderr)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; 2 if the speech or a model is not here."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS), help="default: all")
+    parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
+    parser.add_argument("--speech", type=Path, default=SPEECH, help="folder with manifest.json")
+    parser.add_argument("--cache", type=Path, default=peers.FOLDER, help="folder of the peers' environments")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, what was misheard included")
+    parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
+    options = parser.parse_args(arguments)
+    if not (options.speech / "manifest.json").is_file():
+        print(f"there is no speech to measure with: {options.speech}/manifest.json is missing", file=sys.stderr)
         return 2
+    items = load(options.speech, options.conditions)
     try:
-        engine = Moonshine(store.locate(config.load().models_dir, Moonshine.name))
+        heard = hear_all(items, options.peers, options.cache)
     except GatewayError as error:
         print(error, file=sys.stderr)
         return 2
-    engine.warm_up()
-    _report(measure(engine, options.gain, options.batch), options.json)
+    result = {"machine": machine()} | report(items, heard)
+    if options.keep:
+        _keep(result)
+    if options.json:
+        print(json.dumps(result, indent=1, ensure_ascii=False))
+    else:
+        print(result["machine"], table(result), sep="\n")
     return 0
 
 
