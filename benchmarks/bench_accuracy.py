@@ -83,7 +83,8 @@ def hear(items: Sequence[Item]) -> list[Heard]:
 def hear_all(items: Sequence[Item], names: Sequence[str], cache: Path) -> dict[str, list[Heard]]:
     """What the gateway and the peers hear; a peer that cannot be made or run is said and left out.
 
-    The peers run at once, one a core, after the gateway: words are compared, and processor time, no delays.
+    The peers run at once, one a core, after the gateway: words are compared, and processor time, no delays. What a peer
+    has heard before it is not asked again (:func:`benchmarks.peers.transcribe`); the gateway always is.
 
     Args:
         items: what is played.

@@ -6,10 +6,13 @@ An environment is ``FOLDER/NAME`` (default ``.venv-bench`` beside the gateway's 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,9 @@ FOLDER = Path(__file__).parents[1] / ".venv-bench"
 RUNNERS = Path(__file__).parent / "runners"
 STAMP = "installed.txt"
 """Written last: what the environment was made for."""
+
+KEPT = "heard.jsonl"
+"""What the peer has heard; remove it to ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,9 @@ def ensure(peer: Peer, folder: Path = FOLDER) -> Path:
 def transcribe(peer: Peer, python: Path, files: Sequence[Path]) -> list[Heard]:
     """What a peer hears in WAV files of 16 kHz, one :class:`Heard` a file; blocking, a process of its own.
 
+    A peer is pinned and takes minutes, so what it heard is kept beside its environment and found again by the file's
+    bytes, the packages and the script; also what it heard before it was interrupted.
+
     Args:
         peer: whose script is run.
         python: of its environment, as :func:`ensure` returned it.
@@ -89,15 +98,48 @@ def transcribe(peer: Peer, python: Path, files: Sequence[Path]) -> list[Heard]:
     Raises:
         PeerError: its script failed.
     """
-    done = subprocess.run(
-        [str(python), str(RUNNERS / peer.script)],
-        input="".join(f"{file}\n" for file in files),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode or len(lines) != len(files):
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise PeerError(f"{peer.name} transcribed {len(lines)} of {len(files)} files and ended: {last}")
-    return [Heard(tuple(heard["texts"]), heard["cpu"]) for heard in map(json.loads, lines)]
+    script = RUNNERS / peer.script
+    of_peer = hashlib.sha256("\n".join(peer.requirements).encode() + script.read_bytes())
+    keys = []
+    for file in files:
+        digest = of_peer.copy()
+        digest.update(file.read_bytes())
+        keys.append(digest.hexdigest())
+    kept = python.parents[1] / KEPT
+    known = _known(kept)
+    new = {key: file for key, file in zip(keys, files, strict=True) if key not in known}
+    if new:
+        with kept.open("a", encoding="utf-8") as out:
+            for key, line in zip(new, _run(peer, [str(python), str(script)], list(new.values())), strict=True):
+                heard = json.loads(line)
+                known[key] = Heard(tuple(heard["texts"]), heard["cpu"])
+                out.write(json.dumps({"key": key} | heard) + "\n")
+                out.flush()
+    return [known[key] for key in keys]
+
+
+def _known(kept: Path) -> dict[str, Heard]:
+    """What was heard before; a line that was being written when all stopped is passed over."""
+    known = {}
+    for line in kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            one = json.loads(line)
+            known[one["key"]] = Heard(tuple(one["texts"]), one["cpu"])
+    return known
+
+
+def _run(peer: Peer, command: Sequence[str], files: Sequence[Path]) -> Iterator[str]:
+    """The script's lines as they come, one a file."""
+    count = 0
+    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
+        given.writelines(f"{file}\n" for file in files)
+        given.seek(0)
+        with subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                count += 1
+                yield line
+        if process.returncode or count != len(files):
+            errors.seek(0)
+            last = (errors.read().strip() or "no message").splitlines()[-1]
+            raise PeerError(f"{peer.name} transcribed {count} of {len(files)} files and ended: {last}")

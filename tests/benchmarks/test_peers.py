@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import peers
-from benchmarks.peers import PEERS, RUNNERS, STAMP, Heard, Peer, ensure, transcribe
+from benchmarks.peers import KEPT, PEERS, RUNNERS, STAMP, Heard, Peer, ensure, transcribe
 from gateway.errors import PeerError
 
 
@@ -41,21 +41,65 @@ def test_an_environment_that_cannot_be_made_is_said_and_not_used(tmp_path: Path)
     assert not (tmp_path / "some" / STAMP).exists()
 
 
-def test_texts_come_back_in_the_order_of_the_files(runner: Path) -> None:
-    runner.write_text(
-        "import json, sys\n"
-        "for path in map(str.strip, sys.stdin):\n"
-        "    print(json.dumps({'texts': [path, 'ü'], 'cpu': 0.5}), flush=True)\n"
-    )
-    files = [Path("b.wav"), Path("a.wav")]
-    assert transcribe(peer(), Path(sys.executable), files) == [
-        Heard(("b.wav", "ü"), 0.5),
-        Heard(("a.wav", "ü"), 0.5),
-    ]
+ECHO = """\
+import json, sys
+for path in map(str.strip, sys.stdin):
+    print(json.dumps({"texts": [open(path).read(), "ü"], "cpu": 0.5}), flush=True)
+"""
 
 
-@pytest.mark.parametrize("script", ["raise SystemExit('no model')", "print('{}')"])
-def test_a_runner_that_fails_or_says_too_little_is_an_error(runner: Path, script: str) -> None:
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    """An environment's Python."""
+    python = tmp_path / "some" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    return python
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    files = [tmp_path / "b.wav", tmp_path / "a.wav"]
+    for file in files:
+        file.write_text(file.name)
+    return files
+
+
+B, A = Heard(("b.wav", "ü"), 0.5), Heard(("a.wav", "ü"), 0.5)
+
+
+def test_texts_come_back_in_the_order_of_the_files(runner: Path, python: Path, files: list[Path]) -> None:
+    runner.write_text(ECHO)
+    assert transcribe(peer(), python, files) == [B, A]
+
+
+def test_what_was_heard_is_not_asked_again(runner: Path, python: Path, files: list[Path]) -> None:
+    runner.write_text(ECHO + "open('asked', 'a').write('x')\n".replace("asked", str(runner.with_name("asked"))))
+    assert transcribe(peer(), python, files[:1]) == [B]
+    assert transcribe(peer(), python, files[:1]) == [B]
+    assert transcribe(peer(), python, [files[1], files[0]]) == [A, B]
+    assert runner.with_name("asked").read_text() == "xx"
+    files[0].write_text("other audio")
+    transcribe(peer(), python, files)
+    transcribe(peer("a==1"), python, files)
+    assert runner.with_name("asked").read_text() == "xxxx"
+
+
+@pytest.mark.parametrize("script", ["raise SystemExit('no model')", 'print(input() and \'{"texts": [], "cpu": 0}\')'])
+def test_a_runner_that_fails_or_says_too_little_is_an_error(
+    runner: Path, python: Path, files: list[Path], script: str
+) -> None:
     runner.write_text(script)
     with pytest.raises(PeerError, match=r"some transcribed [01] of 2 files and ended: no m"):
-        transcribe(peer(), Path(sys.executable), [Path("a"), Path("b")])
+        transcribe(peer(), python, files)
+
+
+def test_what_was_heard_before_an_interruption_is_kept(runner: Path, python: Path, files: list[Path]) -> None:
+    runner.write_text(ECHO.replace("open(path)", "open(path if path.endswith('b.wav') else '/nowhere')"))
+    with pytest.raises(PeerError, match="some transcribed 1 of 2 files"):
+        transcribe(peer(), python, files)
+    kept = python.parents[1] / KEPT
+    with kept.open("a") as out:
+        out.write('{"key": "torn')
+    assert transcribe(peer(), python, files[:1]) == [B]
+    assert len(kept.read_text().splitlines()) == 2
