@@ -32,7 +32,7 @@ test: setup lint
 	$(BIN)/python -m pytest
 
 test-fast: native
-	$(BIN)/python -m pytest -m "not slow"
+	GATEWAY_TEST_PROFILE=quick $(BIN)/python -m pytest -m "not slow" -n auto
 
 lint: native
 	$(BIN)/ruff check .

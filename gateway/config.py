@@ -86,7 +86,7 @@ class TlsSettings(_Section):
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
         if (self.cert is None) != (self.key is None):
-            msg = "cert and key go together: set both or neither"
+            msg = "GATEWAY_TLS__CERT and GATEWAY_TLS__KEY go together: set both or neither"
             raise ValueError(msg)
         return self
 
@@ -100,7 +100,7 @@ class TwilioSettings(_Section):
     @model_validator(mode="after")
     def _token_for_signature(self) -> Self:
         if self.signature is not SignaturePolicy.OFF and self.auth_token is None:
-            msg = "signature 'log' or 'require' needs auth_token"
+            msg = "signature 'log' or 'require' needs GATEWAY_TWILIO__AUTH_TOKEN"
             raise ValueError(msg)
         return self
 
@@ -145,7 +145,8 @@ class WebhookSettings(_Section):
         }
         missing = [name for name in needed[self.auth] if getattr(self, name) is None]
         if missing:
-            msg = f"auth '{self.auth}' needs {', '.join(missing)}"
+            variables = ", ".join(f"{ENV_PREFIX}WEBHOOK__{name.upper()}" for name in missing)
+            msg = f"auth '{self.auth}' needs {variables}"
             raise ValueError(msg)
         return self
 
@@ -204,7 +205,6 @@ class RetentionSettings(_Section):
     """How long what is stored is kept."""
 
     messages_days: int = Field(7, ge=1, le=3650, description="days that transcripts are kept")
-    feeds_days: int = Field(32, ge=1, le=3650, description="days that feed files are kept")
 
 
 class LogSettings(_Section):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from gateway.cli.console import err, out, print_json
@@ -118,14 +118,21 @@ def _ask(
 def _table(rows: list[Json], columns: tuple[str, ...]) -> Table:
     """Columns that have something in them; cells are text, never markup."""
     filled = [column for column in columns if any(row.get(column) is not None for row in rows)]
-    table = Table(*filled, box=None, pad_edge=False)
+    table = Table(*map(_whole, filled), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text("" if row.get(column) is None else str(row[column])) for column in filled))
     return table
 
 
+def _whole(name: str) -> Column:
+    """A column whose cells are copied by hand: never cut off."""
+    return Column(name, no_wrap=True, overflow="ignore")
+
+
 def _calls_table(calls: list[Json]) -> Table:
-    table = Table("guid", "state", "since", "sockets", "transcripts", "customer", "agent", box=None, pad_edge=False)
+    table = Table(
+        _whole("guid"), "state", "since", "sockets", "transcripts", "customer", "agent", box=None, pad_edge=False
+    )
     for call in calls:
         live, stored = call.get("live", {}), call.get("stored", {})
         state = str(call.get("state"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +44,22 @@ def _with_store(config_file: Path | None, work: Callable[[Store], Awaitable[T]])
             await store.close()
 
     settings = config.load(config_file)
+    # What is written here holds secrets: its owner's alone.
+    os.umask(0o077)
     return asyncio.run(run())
+
+
+def _require_store(config_file: Path | None) -> None:
+    """Looking at keys makes no database: most likely the command was run in another directory than the gateway.
+
+    Raises:
+        UsageError: there is no SQLite file where the settings say.
+    """
+    settings = config.load(config_file)
+    path = settings.resolved_database_url.removeprefix("sqlite:///")
+    if settings.resolved_database_url.startswith("sqlite:///") and not Path(path).exists():
+        msg = f"{path}: there is no database; run this where the gateway runs, or set GATEWAY_DATA_DIR"
+        raise UsageError(msg)
 
 
 def _checked(option: str, value: str) -> str:
@@ -72,7 +88,8 @@ def create(
         return
     out.print(f"asapp-api-id:     {key.api_id}", markup=False, soft_wrap=True)
     out.print(f"asapp-api-secret: {key.api_secret}", markup=False, soft_wrap=True)
-    err.print("The secret is not shown again; keep it now.")
+    place = config.load(config_file).resolved_database_url.rpartition("@")[2]
+    err.print(f"The secret is not shown again; keep it now. Made in {place}", markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -82,6 +99,7 @@ def list_keys(as_json: bool = _JSON, config_file: Path | None = _CONFIG) -> None
     async def work(store: Store) -> tuple[list[KeyRecord], dict[str, str]]:
         return await store.list_keys(), await store.account_names()
 
+    _require_store(config_file)
     keys, names = _with_store(config_file, work)
     if as_json:
         print_json([_as_json(key, names[key.account_id]) for key in keys])
@@ -104,6 +122,7 @@ def revoke(
     config_file: Path | None = _CONFIG,
 ) -> None:
     """Revoke a key for good: its API calls and new media streams are refused from now on."""
+    _require_store(config_file)
     if not _with_store(config_file, lambda store: store.revoke_key(api_id)):
         msg = f"{api_id}: no such key, or it is revoked already; `gateway keys list` shows them"
         raise UsageError(msg)

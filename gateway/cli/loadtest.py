@@ -30,7 +30,7 @@ def loadtest(
     duration: Annotated[float, typer.Option(metavar="SECONDS", help="How long each call lasts.")] = 60.0,
     webhook_port: Annotated[
         int, typer.Option(metavar="PORT", help="Where transcripts are received: the gateway must post there.")
-    ] = 9009,
+    ] = 9001,
     labels_file: Annotated[
         Path | None,
         typer.Option("--labels", metavar="FILE.json", help="Where speech ends; found by energy if not given."),

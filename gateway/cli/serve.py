@@ -20,7 +20,7 @@ SWITCH_S = 0.0005
 def serve(
     config: Annotated[Path | None, typer.Option(help="TOML file with settings.", metavar="FILE")] = None,
 ) -> None:
-    """Serve media, API and pages on one port until SIGTERM."""
+    """Serve media streams and the API on one port until SIGTERM."""
     import uvloop
 
     from gateway import log

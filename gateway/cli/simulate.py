@@ -21,7 +21,7 @@ from gateway.cli.console import err, out, print_json
 from gateway.errors import PeerError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
 from gateway.peers import client, recording
-from gateway.peers.client import GatewayClient, Json
+from gateway.peers.client import ApiError, GatewayClient, Json
 from gateway.peers.emitter import Identity, Manner, TwilioEmitter
 from gateway.peers.receiver import Receiver
 from gateway.peers.recording import Recording
@@ -95,10 +95,25 @@ class Simulation:
             self._begin = time.monotonic()
             async with self._polling(gateway):
                 await emitter.play()
-            stopped = await gateway.stop(guid)
+            stopped = await self._stop(gateway, guid)
             await self._last_messages(gateway, stopped)
+        if plan.listen is not None and self.messages and not self.posts:
+            raise PeerError(
+                f"no post came to port {plan.listen}, though the gateway has the transcripts; "
+                f"run it with GATEWAY_WEBHOOK__URL={receiver.url}"
+            )
         result: Json = {"callSid": guid, "start": started, "stop": stopped, "messages": list(self.messages.values())}
         return result | {"pacing": asdict(emitter.pacing), "posts": self.posts}
+
+    async def _stop(self, gateway: GatewayClient, guid: str) -> Json:
+        """Stop transcription; one that somebody else has stopped meanwhile has no summary for us."""
+        try:
+            return await gateway.stop(guid)
+        except ApiError as error:
+            if error.code != "409-201":
+                raise
+            self.show(Text("transcription was stopped by another request", "dim"))
+            return {}
 
     def _params(self) -> Json:
         params: Json = {}

@@ -352,8 +352,8 @@ def first_key(path: Path, api_id: str, api_secret: str) -> None:
     document = orjson.dumps({"apiId": api_id, "apiSecret": api_secret}) + b"\n"
     if sys.stderr.isatty():
         sys.stderr.write(
-            f"\n  First API key (shown once; `gateway keys create` makes more):\n"
-            f"    asapp-api-id:     {api_id}\n    asapp-api-secret: {api_secret}\n\n"
+            f"\n  First API key (shown once; `gateway keys create` makes more). For the other terminal:\n"
+            f"    export GATEWAY_API_ID={api_id} GATEWAY_API_SECRET={api_secret}\n\n"
         )
         return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

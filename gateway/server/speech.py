@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import structlog
 
 from gateway.config import Settings
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, ModelError
 from gateway.speech.engine import Engine
 from gateway.speech.moonshine import Moonshine
 from gateway.speech.recognizer import Recognizer
@@ -30,16 +31,24 @@ def load_engine(settings: Settings) -> Engine:
     """Load the recognizer that the settings name; takes a second or two, so never on the event loop.
 
     Raises:
-        ConfigError: no such model.
-        ModelError: it is not on this machine.
+        ConfigError: no such model, or it is not on this machine.
     """
     name = settings.asr.model
     if not name.startswith("moonshine-"):
         msg = f"GATEWAY_ASR__MODEL: '{name}' is no recognizer; `gateway models list` shows them, 'none' runs without"
         raise ConfigError(msg)
-    engine = Moonshine(locate(settings.models_dir, name))
+    engine = Moonshine(_locate(settings, name))
     engine.warm_up()
     return engine
+
+
+def _locate(settings: Settings, name: str) -> Path:
+    """The model's folder; one that is missing is the owner's to fetch, so a service manager must not try again."""
+    try:
+        return locate(settings.models_dir, name)
+    except ModelError as error:
+        msg = f"GATEWAY_MODELS_DIR: {error}; `gateway models fetch` fetches all that are needed"
+        raise ConfigError(msg) from error
 
 
 async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechStage | None:
@@ -47,7 +56,7 @@ async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechStage 
     if settings.asr.model == NO_MODEL:
         return None
     engine = await asyncio.to_thread(load_engine, settings)
-    silero = await asyncio.to_thread(lambda: Silero(locate(settings.models_dir, VAD_MODEL) / VAD_FILE))
+    silero = await asyncio.to_thread(lambda: Silero(_locate(settings, VAD_MODEL) / VAD_FILE))
     threads = settings.asr.threads or max(1, (os.cpu_count() or 1) - 1)
     recognizer = Recognizer(
         engine,

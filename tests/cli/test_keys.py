@@ -74,11 +74,14 @@ def test_keys_are_listed_with_their_accounts(
     ]
 
 
-def test_no_keys_is_an_empty_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "list", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == []
-    assert run(monkeypatch, "list") == 0
-    assert "gateway keys create" in capsys.readouterr().err
+def test_looking_for_keys_makes_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run in another directory than the gateway's, it would find an empty one of its own and say that all is well."""
+    for command in (("list",), ("list", "--json"), ("revoke", "ANY")):
+        assert run(monkeypatch, *command) == 2
+        assert "GATEWAY_DATA_DIR" in capsys.readouterr().err
+    assert list(tmp_path.rglob("gateway.db")) == []
 
 
 def test_a_revoked_key_is_refused_and_revoking_it_again_is_a_mistake(
@@ -106,8 +109,8 @@ def test_a_name_that_cannot_be_shown_is_refused(
 def test_a_database_that_cannot_be_opened_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("GATEWAY_DATABASE_URL", f"sqlite:///{tmp_path}/file/gateway.db")
+    (tmp_path / "file").write_text("not a database, but a text that is long enough to be read as one" * 20)
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", f"sqlite:///{tmp_path}/file")
     assert run(monkeypatch, "list") == 1
     assert "GATEWAY_DATABASE_URL must name a database we may write" in " ".join(capsys.readouterr().err.split())
 

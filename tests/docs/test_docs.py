@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -299,6 +300,7 @@ class TestTwilio:
             example = types.ModuleType("example")
             exec(compile(block.text, block.name, "exec"), example.__dict__)  # noqa: S102 - the example is ours
             example.twilio.api.base_url = twilio_url
+            example.__dict__["PAUSE"] = 0.0
             async with TestServer(example.app) as server, ClientSession() as client:
                 form = {"CallSid": CALL, "StreamSid": "MZ" + "1" * 32, "StreamEvent": "stream-error"}
                 address = server.make_url("/stream-status")
@@ -308,6 +310,7 @@ class TestTwilio:
                 signature = RequestValidator("12345").compute_signature(EXAMPLE_ENVIRONMENT["CALLBACK_URL"], form)
                 async with client.post(address, data=form, headers={"X-Twilio-Signature": signature}) as answer:
                     assert answer.status == 204
+                await asyncio.gather(*example.running)
         streams = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{CALL}/Streams.json"
         assert [path for _, path, _ in seen] == [
             f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{CALL}.json",

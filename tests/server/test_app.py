@@ -262,7 +262,7 @@ async def test_a_model_that_was_not_fetched_is_one_line(tmp_path: Path) -> None:
         stdout=asyncio.subprocess.DEVNULL,
     )
     _, errors = await process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert b"gateway models fetch" in errors
     assert b"Traceback" not in errors
     assert os.sep.encode() in errors
