@@ -127,7 +127,7 @@ def table(result: Mapping[str, Any]) -> str:
     for part, rates in result["wer"].items():
         what = result["conditions"].get(part, "the disturbed conditions together")
         lines.append(f"{part:<18}" + "".join(f"{100 * rates[name]:17.1f}" for name in names) + f"   {what}")
-    if CLEAN.name in result["wer"]:
+    if CLEAN.name in result["wer"] and ALL in result["wer"]:
         lines += ["", *_by_file_lines(result, names)]
     lines += ["", "kinds of errors: substituted + left out + put in, of those at a border between utterances"]
     for part, kinds in result["kinds"].items():
@@ -154,7 +154,7 @@ def _kinds_text(kinds: Mapping[str, int]) -> str:
 
 
 def _by_file_lines(result: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Errors of each file, clean and (where measured) in all disturbed conditions together."""
+    """Errors of each file, clean and in all disturbed conditions together."""
     files: dict[str, dict[str, list[int]]] = {}
     words: dict[str, int] = {}
     for item in result["items"]:
@@ -162,7 +162,7 @@ def _by_file_lines(result: Mapping[str, Any], names: Sequence[str]) -> list[str]
         words[item["id"]] = item["words"]
         for name in names:
             row[name][item["condition"] != CLEAN.name] += item[name]["errors"]
-    lines = [f"{'errors: clean/bad':<18}" + "".join(f"{name:>17}" for name in names)]
+    lines = [f"{'errors: clean / 8':<18}" + "".join(f"{name:>17}" for name in names)]
     for file, row in files.items():
         cells = "".join(f"{f'{clean} / {bad}':>17}" for clean, bad in (row[name] for name in names))
         apart = " (one word once normalised: told apart, in no sum)" if file in result["apart"] else ""
