@@ -128,6 +128,7 @@ POLICIES = (
     _told(10, 15, 25),
     _told(15, 15, 25),
     _told(8, 15, 25, 0.8),
+    _told(8, 15, 31, 0.8),
     _told(10, 15, 25, 0.8),
 )
 """Today's, others without text, and frames of silence by what the text says: complete, open, incomplete."""
