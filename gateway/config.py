@@ -186,7 +186,7 @@ class EndpointSettings(_Section):
         10_000,
         ge=1000,
         le=30_000,
-        description="a longer utterance ends at half the silence, one twice as long at a third",
+        description="a longer utterance ends at half the silence, one half as long again at a third",
     )
     pre_roll_ms: int = Field(128, ge=0, le=1000, description="audio kept before the first speech frame")
     post_roll_ms: int = Field(192, ge=0, le=1000, description="audio kept after the last speech frame")

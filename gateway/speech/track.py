@@ -195,7 +195,7 @@ class SpeechTrack:
         length = machine.frame - machine.start_frame
         if length < self._long_frames:
             return self._silence_frames
-        share = 2 if length < 2 * self._long_frames else 3
+        share = 2 if 2 * length < 3 * self._long_frames else 3
         return max(min(MIN_SILENCE_FRAMES, self._silence_frames), self._silence_frames // share)
 
     def _close(self, reason: Ending) -> Iterator[Segment]:
