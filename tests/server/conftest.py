@@ -11,6 +11,13 @@ from tests.harness import Customer, gateway_running, settings_for
 Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets are looked after more often than in life, and a peer that does not close is waited for less long."""
+    monkeypatch.setattr("gateway.server.plane.CHECK_S", 0.05)
+    monkeypatch.setattr("gateway.server.connection.CLOSE_S", 0.5)
+
+
 @pytest.fixture
 async def customer(tmp_path: Path) -> AsyncIterator[Customer]:
     """A customer of a gateway without models: audio ends in a checksum."""
