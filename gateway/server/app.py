@@ -36,7 +36,7 @@ from gateway.server.plane import MediaPlane
 from gateway.server.speech import open_speech
 from gateway.server.tokens import StreamTokens
 from gateway.speech.stage import SpeechStage
-from gateway.store.secrets import resolve
+from gateway.store.secrets import resolve, store_key
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from gateway.text.redaction import Redactor
@@ -104,9 +104,7 @@ class Gateway:
         """The ``wss://`` base of stream URLs: as configured, else the address that is listened on."""
         if self.settings.public_url is not None:
             return self.settings.public_url
-        scheme = "wss" if self.settings.tls.cert else "ws"
-        host = self.settings.host
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return self.public_url_of("wss" if self.settings.tls.cert else "ws")
 
     @property
     def url(self) -> str:
@@ -182,7 +180,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
         stack.enter_context(_alone(settings.data_dir))
-        key = resolve(settings.store_key, "GATEWAY_STORE_KEY", settings.data_dir / "store-key")
+        key = store_key(settings)
         store = await Store.open(settings.resolved_database_url, key=key)
         stack.push_async_callback(store.close)
         writer = Writer(store)
