@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench bench-accuracy native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy bench-density native models clean
 
 setup: native models
 
@@ -44,6 +44,10 @@ bench: setup
 
 bench-accuracy: setup
 	$(BIN)/python -m benchmarks.bench_accuracy --keep
+
+bench-density: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	$(BIN)/python -m benchmarks.bench_density --keep
 
 clean:
 	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV) $(VENV)-bench

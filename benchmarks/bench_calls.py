@@ -4,7 +4,9 @@ Starts a gateway of its own (default models, own port and data directory), puts 
 process, and prints what that saw and what the gateway's process used. Latency is from the planned sending time of the
 last frame of speech, found in the recording by energy (:mod:`benchmarks.labels`), to the webhook's arrival.
 
-    python -m benchmarks.bench_calls [--calls 20] [--duration 60] [--json] [--keep]
+    python -m benchmarks.bench_calls [--calls 20] [--duration 60] [--ramp 5] [--json] [--keep]
+
+How many calls a core carries is asked by :mod:`benchmarks.bench_density`.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import machine
 
-__all__ = ["main", "measure"]
+__all__ = ["Usage", "gateway", "main", "measure", "pinned"]
 
 ROOT = Path(__file__).parents[1]
 RECORDING = ROOT.parent / "shared" / "speech" / "calls" / "auto-repairs-40.wav"
@@ -52,18 +56,59 @@ def resident_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def pinned(command: list[str], core: int | None) -> list[str]:
+    """A command that runs on one core, with all the threads it will have; as it is without one."""
+    if core is None:
+        return command
+    code = f"import os, sys; os.sched_setaffinity(0, {{{core}}}); os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", code, *command]
+
+
+@dataclass
+class Usage:
+    """What a process has used, looked at about twice a second."""
+
+    pid: int
+    seen: list[tuple[float, float, float]] = field(default_factory=list)
+    """Monotonic clock, CPU seconds so far, resident MiB."""
+
+    async def watch(self) -> None:
+        """Look until cancelled, or until the process has ended."""
+        with contextlib.suppress(FileNotFoundError):
+            while True:
+                self.seen.append((time.monotonic(), cpu_seconds(self.pid), resident_mib(self.pid)))
+                await asyncio.sleep(0.5)
+
+    def between(self, begin: float, end: float) -> tuple[float, float]:
+        """Cores in use in that time, and the most memory in MiB."""
+        inside = [look for look in self.seen if begin <= look[0] <= end]
+        if len(inside) < 2:
+            return 0.0, 0.0
+        (first, used, _), (last, total, _) = inside[0], inside[-1]
+        return (total - used) / (last - first), max(memory for *_, memory in inside)
+
+
 @asynccontextmanager
-async def gateway(folder: Path, webhook_port: int) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A gateway with the default models that posts to ``webhook_port``, and its URL."""
+async def gateway(
+    folder: Path, webhook_port: int, core: int | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A gateway with the default models that posts to ``webhook_port``, and its URL.
+
+    Args:
+        folder: its data directory.
+        webhook_port: where it posts on this machine.
+        core: the only one it may use; None for all.
+        settings: further ``GATEWAY_…`` variables.
+    """
     process = await asyncio.create_subprocess_exec(
-        str(GATEWAY),
-        "serve",
+        *pinned([str(GATEWAY), "serve"], core),
         env={
             **os.environ,
             "GATEWAY_PORT": "0",
             "GATEWAY_DATA_DIR": str(folder),
             "GATEWAY_LOG__FORMAT": "json",
             "GATEWAY_WEBHOOK__URL": f"http://127.0.0.1:{webhook_port}/webhook",
+            **(settings or {}),
         },
         stderr=asyncio.subprocess.PIPE,
     )
@@ -89,34 +134,51 @@ async def gateway(folder: Path, webhook_port: int) -> AsyncIterator[tuple[asynci
             await reading
 
 
-async def measure(recording: Path, calls: int, duration: float) -> dict[str, Any]:
+async def measure(
+    recording: Path,
+    calls: int,
+    duration: float,
+    *,
+    ramp: float = 5.0,
+    gain: int = 0,
+    cores: tuple[int, int] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """One run.
 
     Args:
         recording: what every call says.
         calls: at once.
         duration: seconds of each.
+        ramp: seconds over which they begin.
+        gain: calls differ by so many decibels, up and down.
+        cores: the gateway's only one, and the load's; None lets both use all.
+        settings: further ``GATEWAY_…`` variables of the gateway.
     """
     port = free_port()
+    own, other = cores or (None, None)
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
-        async with gateway(Path(folder), port) as (process, url):
+        async with gateway(Path(folder), port, own, settings) as (process, url):
             key = json.loads((Path(folder) / "first-key.json").read_text())
+            usage = Usage(process.pid)
+            watching = asyncio.create_task(usage.watch())
             before = cpu_seconds(process.pid)
+            command = [str(GATEWAY), "loadtest", str(recording), f"--url={url}", f"--webhook-port={port}", "--json"]
+            shape = [f"--calls={calls}", f"--duration={duration}", f"--ramp={ramp}", f"--gain={gain}"]
             load = await asyncio.create_subprocess_exec(
-                str(GATEWAY),
-                "loadtest",
-                str(recording),
-                f"--url={url}",
-                f"--calls={calls}",
-                f"--duration={duration}",
-                f"--webhook-port={port}",
-                "--json",
+                *pinned([*command, *shape], other),
                 env={**os.environ, "GATEWAY_API_ID": key["apiId"], "GATEWAY_API_SECRET": key["apiSecret"]},
                 stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
             )
-            out, _ = await load.communicate()
+            out, said = await load.communicate()
+            watching.cancel()
+            if not out:
+                raise SystemExit(f"the load did not run: {said.decode().strip()}")
             report: dict[str, Any] = json.loads(out)
             used = cpu_seconds(process.pid) - before
+            steady = report["steady"]
+            share, memory = usage.between(steady["begin"], steady["end"]) if steady else (0.0, 0.0)
             return {
                 "machine": machine(),
                 "recording": recording.name,
@@ -124,6 +186,8 @@ async def measure(recording: Path, calls: int, duration: float) -> dict[str, Any
                 "cpuSeconds": round(used, 1),
                 "coresPerCall": round(used / (calls * duration), 4),
                 "residentMiB": round(resident_mib(process.pid)),
+                "steadyCores": round(share, 3),
+                "steadyMiB": round(memory),
                 "load": report,
             }
 
@@ -133,13 +197,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--duration", type=float, default=60.0)
+    parser.add_argument("--ramp", type=float, default=5.0, help="seconds over which the calls begin")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
     options = parser.parse_args()
     recording = RECORDING if RECORDING.exists() else SAMPLE
     if recording is SAMPLE:
         print(f"{RECORDING} is not here: measuring with the sample call", file=sys.stderr)
-    result = asyncio.run(measure(recording, options.calls, options.duration))
+    result = asyncio.run(measure(recording, options.calls, options.duration, ramp=options.ramp))
     if options.keep:
         folder = Path(__file__).parent / "results"
         folder.mkdir(exist_ok=True)

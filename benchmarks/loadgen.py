@@ -31,6 +31,7 @@ __all__ = ["MAX_CALLS", "MAX_SECONDS", "Load", "Plan", "Progress"]
 
 MAX_CALLS = 5000
 MAX_SECONDS = 3600
+MAX_GAIN_DB = 24
 VOID_PACING_MS = 20.0
 SETTLE_SECONDS = 5.0
 """How long the last transcripts and counts are waited for after the last call."""
@@ -51,6 +52,7 @@ LOSSES = (
 )
 # A speculative or partial decode is optional work: giving it up loses nothing.
 OPTIONAL = ('kind="speculative"', 'kind="partial"')
+SHED = "gateway_asr_shed_total"
 MESSAGES = "gateway_wire_messages_total"
 
 
@@ -58,7 +60,8 @@ MESSAGES = "gateway_wire_messages_total"
 class Plan:
     """A run. ``ramp`` is the time over which calls begin, ``duration`` how long each lasts, in seconds.
 
-    ``transcripts`` tells whether any are awaited: a gateway with model ``none`` makes none.
+    ``transcripts`` tells whether any are awaited: a gateway with model ``none`` makes none. Each call is up to
+    ``gain_db`` whole decibels louder or quieter.
     """
 
     url: str
@@ -73,12 +76,15 @@ class Plan:
     seed: int = 1
     transcripts: bool = True
     context: SSLContext | None = None
+    gain_db: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.calls <= MAX_CALLS:
             raise UsageError(f"--calls {self.calls}: must be 1 to {MAX_CALLS}")
         if not 0 <= self.ramp <= MAX_SECONDS or not 1 <= self.duration <= MAX_SECONDS:
             raise UsageError(f"--ramp and --duration must be at most {MAX_SECONDS} s, --duration at least 1")
+        if not 0 <= self.gain_db <= MAX_GAIN_DB:
+            raise UsageError(f"--gain {self.gain_db}: must be 0 to {MAX_GAIN_DB} dB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class _Call:
         self._load = load
         self._dice = random.Random(f"{load.plan.seed}:{number}")
         self._first_frame = self._dice.randrange(load.payloads.frames)
+        self._gain_db = self._dice.randint(-load.plan.gain_db, load.plan.gain_db)
         self.identity = Identity.random()
         self._over = asyncio.get_running_loop().create_future()
         self._begin = 0.0
@@ -138,7 +145,7 @@ class _Call:
         try:
             for message in opening(self.identity, self._load.payloads.tracks, Manner(), stream_sid):
                 self._send(socket, frame(message.encode()))
-            voice = Voice(self._load.payloads, stream_sid, self._first_frame, self._dice)
+            voice = Voice(self._load.at(self._gain_db), stream_sid, self._first_frame, self._dice)
             await self._start(gateway)
             self._tick(socket, voice)
             await asyncio.wait_for(self._over, plan.duration + OVERTIME_SECONDS)
@@ -204,6 +211,8 @@ class Load:
     ) -> None:
         self.plan = plan
         self.payloads = Payloads(plan.recording)
+        gains = range(-plan.gain_db, plan.gain_db + 1)
+        self._louder = {gain: Payloads(plan.recording, gain) if gain else self.payloads for gain in gains}
         self.tally = Tally(plan.ends, self.payloads.frames)
         self.lateness = Lateness()
         self.playing = 0
@@ -215,6 +224,10 @@ class Load:
         self._live = 0
         self._done = 0
         self._errors: Counter[str] = Counter()
+
+    def at(self, gain_db: int) -> Payloads:
+        """The recording, louder or quieter."""
+        return self._louder[gain_db]
 
     async def run(self) -> dict[str, Any]:
         """Run it; the report, whose ``ok`` tells whether nothing was lost, wrong or void.
@@ -309,6 +322,8 @@ class Load:
             "seconds": round(seconds, 1),
             "messages": {"sent": self.sent, "counted": counted, "lost": self.sent - counted},
             "dropped": dropped,
+            "shed": {name: value for name, value in grown.items() if value and name.startswith(SHED)},
+            "steady": self._steady(),
             "latencyMs": latency,
             "endOffsetMs": asdict(Spread.of(self.tally.offsets_ms)),
             "transcripts": self.tally.posts,
@@ -317,3 +332,13 @@ class Load:
             "problems": dict(self.tally.problems),
             "pacingMs": {"p50": self.lateness.percentile(0.5), "p99": late},
         }
+
+    def _steady(self) -> dict[str, Any] | None:
+        """The time when every call spoke, by the monotonic clock, and its latency; None if there was no such time."""
+        begins = [call.begin for call in self.tally.calls.values()]
+        if len(begins) < self.plan.calls:
+            return None
+        begin, end = max(begins), min(begins) + self.plan.duration
+        if begin >= end:
+            return None
+        return {"begin": begin, "end": end, "latencyMs": asdict(self.tally.between(begin, end))}

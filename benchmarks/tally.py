@@ -69,6 +69,8 @@ class Tally:
         }
         self.calls: dict[str, Watched] = {}
         self.latencies_ms: list[float] = []
+        self.planned: list[float] = []
+        """For each latency when the last frame of speech was due (monotonic clock)."""
         self.offsets_ms: list[float] = []
         """Distance of a transcript's end from its label."""
         self.problems: Counter[str] = Counter()
@@ -117,7 +119,13 @@ class Tally:
         last_frame = (end + off - 1) // FRAME_MS
         planned = call.begin + last_frame * FRAME_MS / 1000
         self.latencies_ms.append((arrived - planned) * 1000)
+        self.planned.append(planned)
         self.offsets_ms.append(abs(off))
+
+    def between(self, begin: float, end: float) -> Spread:
+        """Latency of what was said in this time (monotonic clock)."""
+        timed = zip(self.planned, self.latencies_ms, strict=True)
+        return Spread.of([latency for planned, latency in timed if begin <= planned < end])
 
     @property
     def utterances(self) -> Spread:

@@ -35,7 +35,8 @@ def loadtest(
         Path | None,
         typer.Option("--labels", metavar="FILE.json", help="Where speech ends; found by energy if not given."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of places and jitter.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of places, gains and jitter.")] = 1,
+    gain: Annotated[int, typer.Option(metavar="DB", help="Calls differ in level by so much, up and down.")] = 0,
     transcripts: Annotated[bool, typer.Option(help="Whether any are awaited; not with model none.")] = True,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the gateway's certificate.")] = False,
     ca: Annotated[Path | None, typer.Option(help="PEM file with the CA of the gateway's certificate.")] = None,
@@ -53,7 +54,7 @@ def loadtest(
     call = recording.load(file)
     context = client.tls_context(insecure=insecure, ca=ca)
     ends = labels.load(labels_file) if labels_file is not None else labels.find(call)
-    plan = Plan(url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context)
+    plan = Plan(url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context, gain)
     report = _run(plan, err if as_json else out)
     if as_json:
         print_json(report)

@@ -61,6 +61,24 @@ async def test_calls_differ_in_place_and_are_the_same_in_every_run_of_a_seed() -
     assert len(set(places())) > 5
 
 
+async def test_calls_differ_in_level_within_what_was_asked_for() -> None:
+    def gains(gain_db: int) -> set[int]:
+        load = Load(plan(Peer(url="http://127.0.0.1:1"), gain_db=gain_db))
+        calls = [loadgen._Call(load, number) for number in range(40)]
+        assert all(load.at(call._gain_db).frames == load.payloads.frames for call in calls)
+        return {call._gain_db for call in calls}
+
+    assert gains(0) == {0}
+    assert gains(2) == {-2, -1, 0, 1, 2}
+
+
+async def test_the_steady_time_is_when_all_calls_spoke() -> None:
+    said = [(10, transcript("Hello.", start=0, end=200)), (90, transcript("Bye.", start=300, end=900))]
+    steady = (await run(Peer(posts=said), calls=2, ramp=0.4, duration=1.2))["steady"]
+    assert 0 < steady["end"] - steady["begin"] < 1.2
+    assert (await run(Peer(posts=said), calls=2, ramp=4.0, duration=1.0))["steady"] is None
+
+
 async def test_a_message_that_the_gateway_did_not_count_is_lost() -> None:
     report = await run(Peer(lose=2), calls=1, transcripts=False)
     assert report["messages"]["lost"] == 2
@@ -94,9 +112,11 @@ async def test_nobody_there() -> None:
         await Load(plan(Peer(url="http://127.0.0.1:1"))).run()
 
 
-@pytest.mark.parametrize("wrong", [{"calls": 0}, {"calls": 5001}, {"ramp": -1}, {"duration": 0}, {"duration": 3601}])
+@pytest.mark.parametrize(
+    "wrong", [{"calls": 0}, {"calls": 5001}, {"ramp": -1}, {"duration": 0}, {"duration": 3601}, {"gain_db": 25}]
+)
 def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--(calls|ramp)"):
+    with pytest.raises(UsageError, match=r"--(calls|ramp|gain)"):
         plan(Peer(url="http://127.0.0.1:1"), **wrong)
 
 

@@ -93,3 +93,12 @@ def test_spreads() -> None:
     judged.watch("CA2", Watched(STREAMS, 0, 0.0))
     judged.post(105, post(1000))
     assert judged.utterances == Spread(2, 0.5, 0.9, 1.0, 1.0)
+
+
+def test_latency_of_a_time_is_of_what_was_said_in_it() -> None:
+    judged = tally()
+    judged.post(101.5, post(1000))
+    judged.post(104.0, post(3000, start=2000))
+    assert judged.between(100.0, 102.0).count == 1
+    assert judged.between(102.0, 104.0).p50 == pytest.approx(1020)
+    assert judged.between(103.5, 200.0).count == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import numpy as np
@@ -13,6 +14,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from benchmarks.wire import MediaSocket, Payloads, Voice, frame
+from gateway._native import mulaw
 from gateway.errors import PeerError
 from gateway.participants import Track
 from gateway.peers.emitter import Identity, Manner, script
@@ -91,3 +93,13 @@ async def test_a_refused_upgrade_tells_its_status() -> None:
 async def test_nobody_there() -> None:
     with pytest.raises(PeerError, match=r"^connect ConnectionRefusedError$"):
         await MediaSocket.open("ws://127.0.0.1:1/", print)
+
+
+def test_payloads_are_louder_or_quieter_and_clipped() -> None:
+    call = Recording({Track.INBOUND: np.full(160, 1000, np.int16), Track.OUTBOUND: np.full(160, -30_000, np.int16)})
+
+    def levels(gain_db: float) -> list[int]:
+        return [int(mulaw.decode(base64.b64decode(track[0]))[0]) for track in Payloads(call, gain_db).of]
+
+    assert levels(6.0) == pytest.approx([1995, -32_124], rel=0.03)
+    assert levels(-6.0) == pytest.approx([501, -15_036], rel=0.03)
