@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -218,6 +220,13 @@ def _split_list(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _folder_url(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"https?://[^/?#@\s]+(/[^?#@\s]*)?", value):
+        msg = "must be an http:// or https:// address without user, query and fragment"
+        raise ValueError(msg)
+    return value
+
+
 class Settings(BaseSettings):
     """All settings of the gateway; see ``docs/configuration.md``."""
 
@@ -235,6 +244,9 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, description="wss:// base put into stream URLs; unset: the bind address")
     data_dir: Path = Field(Path("data"), description="where the database, keys and secrets live")
     models_dir: Path = Field(Path("models/cache"), description="where fetched models live")
+    models_url: Annotated[str | None, AfterValidator(_folder_url)] = Field(
+        None, description="http(s) URL of a mirror that models are fetched from, as NAME/FILE; unset: their own sources"
+    )
     database_url: str | None = Field(
         None, description="sqlite:///… or postgresql://…; unset: sqlite in the data directory"
     )

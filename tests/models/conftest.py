@@ -47,6 +47,7 @@ def tiny(registry: Path) -> Model:
     content = write_wheel(registry).read_bytes()
     return Model(
         name="tiny",
+        family="silero-vad",
         what="test weights",
         licence="MIT",
         source=PypiSource(

