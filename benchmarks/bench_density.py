@@ -49,7 +49,7 @@ from gateway.cli import offline
 from gateway.errors import GatewayError, PeerError
 from gateway.participants import Role
 from gateway.peers import recording as recordings
-from gateway.server.speech import VAD_FILE, VAD_MODEL
+from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.silero import Silero
 from models.store import locate
 
@@ -149,7 +149,10 @@ def whisper(python: Path, recording: Path, seconds: float, core: int) -> dict[st
     call = recordings.load(recording)
     tracks = dict(zip((Role.CUSTOMER, Role.AGENT), call.tracks.values(), strict=False))
     tracks = {role: pcm[: round(seconds * 8000)] for role, pcm in tracks.items()}
-    found = list(offline.listen(tracks, voice, settings.vad, settings.endpoint))
+    engine = load_engine(settings)
+    found = [
+        one for pcm in tracks.values() for one in offline.listen(pcm, voice, engine, settings.vad, settings.endpoint)
+    ]
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
         files = []
         for number, one in enumerate(found):
@@ -158,8 +161,8 @@ def whisper(python: Path, recording: Path, seconds: float, core: int) -> dict[st
             soundfile.write(files[-1], wide, RATE, subtype="PCM_16")
         command = [str(python), str(peers.RUNNERS / PEERS["faster-whisper"].script)]
         took = [heard["cpu"] for heard in _run(command, core, files)]
-    silence = settings.endpoint.silence_ms / 1000
-    work = [(one.segment.end / 8000 + silence, cpu) for one, cpu in zip(found, took, strict=True)]
+    work = [(one.segment.decided / 8000, cpu) for one, cpu in zip(found, took, strict=True)]
+    silence = percentile([(one.segment.decided - one.segment.end) / 8000 for one in found], 0.95)
     dice = random.Random(1)
     starts = [dice.uniform(0, seconds) for _ in range(MOST_PEER_CALLS)]
 

@@ -1,10 +1,10 @@
-"""May the text decide how long to wait for the end of an utterance? What is gained, and what is cut in two?
+"""How long should silence be that ends an utterance? What does it gain that the text decides, and what is cut in two?
 
     python -m benchmarks.bench_endpoint [--json] [--borders] [--condition NAME]
 
 Plays a call, the sample and the utterances of ``../shared/speech`` through μ-law, the level gate, Silero VAD and the
-endpointer, frame by frame, once for each policy. At a pause of 160 ms the open utterance is decoded, as in the gateway;
-its text counts three frames later, whenever the decode was done, so that a run is the same on every machine.
+endpointer, frame by frame, once for each policy. At a pause of 160 ms the open utterance is decoded, as in the gateway,
+and its text is there at once: frames wait for it, so a run is the same on every machine.
 
 * *latency*: from where speech ends (:mod:`benchmarks.labels`, the nearest label within 400 ms of the utterance's own
   end) to the frame that decides; the text is there by then, so delivery is all that comes on top.
@@ -34,7 +34,6 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from benchmarks.bench_vad import FRAME_MS, framed, probabilities, read
 from benchmarks.conditions import CLEAN, CONDITIONS, disturb
 from benchmarks.labels import speech_ends
-from benchmarks.patience import POLICIES, TEXT_FRAMES, Policy, Verdict
 from benchmarks.tally import MATCH_MS
 from gateway import config
 from gateway._native import endpoint, level
@@ -42,11 +41,13 @@ from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm
 from gateway.speech.moonshine import Moonshine
+from gateway.speech.patience import Patience
+from gateway.speech.sentence import CONFIDENT, Verdict, judge
 from gateway.speech.silero import FRAME, RATE, Silero
 from gateway.speech.track import GATE_HOLD_FRAMES
 from models import store
 
-__all__ = ["Line", "Result", "Utterance", "listen", "load", "main", "measure", "splits"]
+__all__ = ["POLICIES", "Line", "Policy", "Result", "Utterance", "listen", "load", "main", "measure", "splits"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT.parent / "shared" / "speech"
@@ -57,6 +58,54 @@ NEIGHBOURS_MS = 1200
 JOINT_MS = 24_000
 AFTER_MS = 1500
 """Silence put behind the utterances' files, so that they end as speech does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A way to wait; a text of less confidence than ``sure`` is not taken for complete.
+
+    ``tail`` tells whether a complete sentence's silence counts from where the ear hears its end.
+    """
+
+    patience: Patience
+    sure: float = CONFIDENT
+    tail: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its ms of silence for complete, usual and incomplete, and what is special."""
+        waits = [self.patience.complete, self.patience.usual, self.patience.incomplete]
+        if len(set(waits)) == 1:
+            return f"{waits[0] * FRAME_MS} ms whatever the text"
+        more = "" if self.sure == CONFIDENT else f" sure {self.sure}"
+        return "/".join(str(wait * FRAME_MS) for wait in waits) + more + ("" if self.tail else " by the model")
+
+    def verdict(self, hypothesis: Hypothesis) -> Verdict:
+        """Of a text and how sure the recogniser is of it."""
+        verdict = judge(hypothesis.text)
+        return Verdict.OPEN if verdict is Verdict.COMPLETE and hypothesis.confidence < self.sure else verdict
+
+
+def _told(complete: int, usual: int, incomplete: int, sure: float = CONFIDENT, *, tail: bool = True) -> Policy:
+    return Policy(Patience(5, complete, usual, incomplete, 312), sure, tail)
+
+
+POLICIES = (
+    _told(9, 14, 31),
+    _told(15, 15, 15),
+    _told(10, 10, 10),
+    _told(22, 22, 22),
+    _told(9, 14, 31, tail=False),
+    _told(8, 14, 31),
+    _told(12, 14, 31),
+    _told(9, 12, 31),
+    _told(9, 16, 31),
+    _told(9, 14, 22),
+    _told(9, 14, 31, 0.0),
+    _told(9, 14, 31, 0.75),
+    _told(9, 14, 31, 0.92),
+)
+"""The gateway's own, fixed silences, and what one figure changes; frames for complete, usual and incomplete."""
 
 
 @dataclass(eq=False, slots=True)
@@ -107,19 +156,19 @@ def listen(
     line: Line, policy: Policy, engine: Engine, vad: VadSettings, settings: EndpointSettings
 ) -> tuple[list[Utterance], int]:
     """The utterances of a channel under a policy, and the number of decodes they took."""
-    silence = policy.frames[Verdict.OPEN]
+    patience = policy.patience
     machine = endpoint.Endpointer(
         threshold=vad.threshold,
         release=vad.release,
         min_speech_frames=max(1, settings.min_speech_ms // FRAME_MS),
-        # The pause that is decoded at is a third of this: the same for all policies.
-        silence_frames=settings.silence_ms // FRAME_MS,
+        pause_frames=patience.pause,
+        silence_frames=patience.usual,
         pre_roll_frames=settings.pre_roll_ms // FRAME_MS,
         post_roll_frames=settings.post_roll_ms // FRAME_MS,
         max_frames=settings.max_utterance_ms // FRAME_MS,
     )
     found: list[Utterance] = []
-    decodes, due = 0, 0
+    decodes = tail = 0
     guess: Hypothesis | None = None
 
     def ended(decided: int | None) -> None:
@@ -132,11 +181,9 @@ def listen(
         guess = None
 
     for now, (probability, level_db) in enumerate(zip(line.speech, line.levels, strict=True)):
-        machine.silence_frames = silence
         if machine.open:
-            verdict = policy.verdict(guess) if guess is not None and now >= due else Verdict.OPEN
-            length = machine.frame - machine.start_frame
-            machine.silence_frames = policy.patience(verdict, length, settings.long_ms // FRAME_MS)
+            verdict = Verdict.OPEN if guess is None else policy.verdict(guess)
+            machine.silence_frames = patience.frames(verdict, machine.frame - machine.start_frame, tail)
         events = machine.push(probability, level_db)
         if events & endpoint.RESUMED:
             guess = None
@@ -144,7 +191,8 @@ def listen(
             guess = None
             ended(None)
         if events & endpoint.TENTATIVE and not events & (endpoint.ENDED | endpoint.CUT):
-            guess, due = line.decode(engine, machine.start_frame, machine.frame), now + TEXT_FRAMES
+            guess = line.decode(engine, machine.start_frame, machine.frame)
+            tail = machine.tail_frames if policy.tail else 0
             decodes += 1
         if events & endpoint.ENDED:
             ended(now + 1)
@@ -294,10 +342,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
         return 0
-    print(f"{'frames of silence':24} utt/min   p50   p95 ms   split of   errors of   decodes/min")
+    print(f"{'ms of silence':28} utt/min   p50   p95 ms   split of   errors of   decodes/min")
     for one in results:
         print(
-            f"{one.policy:24} {one.utterances_a_minute:7.1f} {one.latency_p50_ms:5.0f} {one.latency_p95_ms:5.0f}"
+            f"{one.policy:28} {one.utterances_a_minute:7.1f} {one.latency_p50_ms:5.0f} {one.latency_p95_ms:5.0f}"
             f"    {one.splits:5} {one.neighbours:3}   {one.errors:5} {one.words:4}   {one.decodes_a_minute:8.1f}"
         )
         for border in one.borders if options.borders else ():

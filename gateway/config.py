@@ -183,7 +183,16 @@ class EndpointSettings(_Section):
     """When an utterance begins and ends."""
 
     min_speech_ms: int = Field(96, ge=32, le=2000, description="shorter bursts are not speech")
-    silence_ms: int = Field(480, ge=96, le=5000, description="silence that ends an utterance")
+    pause_ms: int = Field(160, ge=64, le=2000, description="silence after which the utterance is decoded ahead")
+    complete_ms: int = Field(
+        288, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
+    )
+    silence_ms: int = Field(
+        448, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
+    )
+    incomplete_ms: int = Field(
+        992, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"
+    )
     long_ms: int = Field(
         10_000,
         ge=1000,

@@ -18,7 +18,6 @@ CUT = E_CUT
 cdef enum:
     ONSET_FRAMES = 8
     GAP_FRAMES = 2
-    LEAST_TENTATIVE_FRAMES = 3
     BORDER_FRAMES = 6
     # No count of frames needs more; the sums of two of them stay far from overflow.
     MOST_FRAMES = 1000000
@@ -49,7 +48,7 @@ cdef class Endpointer:
     cdef double _release
     cdef long long _min_speech
     cdef long long _silence
-    cdef long long _tentative_frames
+    cdef long long _pause
     cdef long long _pre
     cdef long long _post
     cdef long long _max
@@ -87,6 +86,7 @@ cdef class Endpointer:
         double threshold,
         double release,
         long long min_speech_frames,
+        long long pause_frames,
         long long silence_frames,
         long long pre_roll_frames,
         long long post_roll_frames,
@@ -94,15 +94,17 @@ cdef class Endpointer:
     ):
         if not 0.0 < release <= threshold <= 1.0:
             raise ValueError("0 < release <= threshold <= 1 is needed")
-        if not 1 <= min_speech_frames <= 1000 or silence_frames < 1 or pre_roll_frames < 0 or post_roll_frames < 0:
-            raise ValueError("min_speech_frames must be 1 to 1000, silence_frames at least 1, the rolls at least 0")
+        if not 1 <= min_speech_frames <= 1000 or pre_roll_frames < 0 or post_roll_frames < 0:
+            raise ValueError("min_speech_frames must be 1 to 1000, the rolls at least 0")
+        if pause_frames < 1 or silence_frames < 1:
+            raise ValueError("pause_frames and silence_frames must be at least 1")
         if not 2 <= max_frames <= MOST_FRAMES:
             raise ValueError("max_frames must be 2 to 1,000,000")
         self._threshold = threshold
         self._release = release
         self._min_speech = min_speech_frames
         self._silence = silence_frames
-        self._tentative_frames = at_least(LEAST_TENTATIVE_FRAMES, silence_frames // 3)
+        self._pause = pause_frames
         self._pre = at_most(pre_roll_frames, MOST_FRAMES)
         self._post = at_most(post_roll_frames, MOST_FRAMES)
         self._max = max_frames
@@ -154,6 +156,11 @@ cdef class Endpointer:
         if value < 1:
             raise ValueError("silence_frames must be at least 1")
         self._silence = value
+
+    @property
+    def tail_frames(self):
+        """Frames of the present silence's beginning that are speech to the model but not to the ear."""
+        return self._last_speech + 1 - self._audible_end() if self._open else 0
 
     @property
     def keep_frame(self):
@@ -255,7 +262,7 @@ cdef class Endpointer:
             self.silence_run += 1
             if self.silence_run >= self._silence:
                 return self._close()
-            if not self._tentative and self.silence_run >= self._tentative_frames:
+            if not self._tentative and self.silence_run >= self._pause:
                 self._tentative = True
                 events = E_TENTATIVE
         if self.frame - self._open_start < self._max:

@@ -11,6 +11,7 @@ class Endpointer:
         threshold: float,
         release: float,
         min_speech_frames: int,
+        pause_frames: int,
         silence_frames: int,
         pre_roll_frames: int,
         post_roll_frames: int,
@@ -27,6 +28,8 @@ class Endpointer:
     def in_speech(self) -> bool: ...
     @property
     def silence_run(self) -> int: ...
+    @property
+    def tail_frames(self) -> int: ...
     @property
     def keep_frame(self) -> int: ...
     @property

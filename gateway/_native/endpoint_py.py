@@ -19,8 +19,6 @@ CUT = 16
 _ONSET_FRAMES = 8
 # A plosive's closure, 64 ms, does not break up speech that is not confirmed yet.
 _GAP_FRAMES = 2
-# Least silence after which a pause is worth a speculative decode.
-_TENTATIVE_FRAMES = 3
 # Probabilities closer than 1/16 are equal for the choice of a cut; the level decides between them.
 _BUCKETS = 16.0
 # The model hears a vowel within a frame, but a fricative or a burst before it up to 190 ms late, and it lets
@@ -50,6 +48,7 @@ class Endpointer:
         release: probability from which a frame after speech still is speech; at most ``threshold``.
         min_speech_frames: speech frames that open an utterance; closures of two frames may lie between.
             After a pause inside an utterance two speech frames in a row resume it; one alone is a click.
+        pause_frames: silence that makes a pause.
         silence_frames: silence that ends an utterance; may be changed between two pushes, when the text
             already says that the sentence is complete, or is not.
         pre_roll_frames: frames kept before the first speech frame.
@@ -59,42 +58,6 @@ class Endpointer:
     Raises:
         ValueError: an argument is out of its range.
     """
-
-    __slots__ = (
-        "_count",
-        "_flags",
-        "_flags_left",
-        "_floor",
-        "_last_speech",
-        "_levels",
-        "_max",
-        "_min_speech",
-        "_murmur",
-        "_onset",
-        "_open",
-        "_open_speech",
-        "_open_start",
-        "_origin",
-        "_pending",
-        "_post",
-        "_pre",
-        "_probabilities",
-        "_release",
-        "_silence",
-        "_size",
-        "_tentative",
-        "_tentative_frames",
-        "_threshold",
-        "_voiced",
-        "_window",
-        "cut_frame",
-        "end_frame",
-        "frame",
-        "silence_run",
-        "speech_end_frame",
-        "speech_start_frame",
-        "start_frame",
-    )
 
     frame: int
     start_frame: int
@@ -113,6 +76,7 @@ class Endpointer:
         threshold: float,
         release: float,
         min_speech_frames: int,
+        pause_frames: int,
         silence_frames: int,
         pre_roll_frames: int,
         post_roll_frames: int,
@@ -121,8 +85,11 @@ class Endpointer:
         if not 0.0 < release <= threshold <= 1.0:
             msg = "0 < release <= threshold <= 1 is needed"
             raise ValueError(msg)
-        if not 1 <= min_speech_frames <= 1000 or silence_frames < 1 or min(pre_roll_frames, post_roll_frames) < 0:
-            msg = "min_speech_frames must be 1 to 1000, silence_frames at least 1, the rolls at least 0"
+        if not 1 <= min_speech_frames <= 1000 or min(pre_roll_frames, post_roll_frames) < 0:
+            msg = "min_speech_frames must be 1 to 1000, the rolls at least 0"
+            raise ValueError(msg)
+        if min(pause_frames, silence_frames) < 1:
+            msg = "pause_frames and silence_frames must be at least 1"
             raise ValueError(msg)
         if not 2 <= max_frames <= 1_000_000:
             msg = "max_frames must be 2 to 1,000,000"
@@ -131,7 +98,7 @@ class Endpointer:
         self._release = float(release)
         self._min_speech = min_speech_frames
         self._silence = silence_frames
-        self._tentative_frames = max(_TENTATIVE_FRAMES, silence_frames // 3)
+        self._pause = pause_frames
         self._pre = pre_roll_frames
         self._post = post_roll_frames
         self._max = max_frames
@@ -177,7 +144,7 @@ class Endpointer:
             Events of this frame, a mask; where several are set they happened in the order of their values.
 
             * ``STARTED`` 1: speech is confirmed; ``start_frame`` and ``speech_start_frame`` are set.
-            * ``TENTATIVE`` 2: a pause has begun, a third of ``silence_frames`` long (at least 3 frames).
+            * ``TENTATIVE`` 2: a pause, ``pause_frames`` long so far.
             * ``RESUMED`` 4: speech again after ``TENTATIVE``.
             * ``ENDED`` 8: the utterance ``[start_frame, end_frame)`` is complete, its speech is
               ``[speech_start_frame, speech_end_frame)``; the machine is idle.
@@ -248,6 +215,11 @@ class Endpointer:
         self._silence = value
 
     @property
+    def tail_frames(self) -> int:
+        """Frames of the present silence's beginning that are speech to the model but not to the ear (0…6)."""
+        return self._last_speech + 1 - self._audible_end() if self._open else 0
+
+    @property
     def keep_frame(self) -> int:
         """The earliest frame that the open or any later utterance may begin with; older audio may go."""
         if self._open:
@@ -295,7 +267,7 @@ class Endpointer:
             self.silence_run += 1
             if self.silence_run >= self._silence:
                 return self._close()
-            if not self._tentative and self.silence_run >= self._tentative_frames:
+            if not self._tentative and self.silence_run >= self._pause:
                 self._tentative = True
                 events = TENTATIVE
         if self.frame - self._open_start < self._max:

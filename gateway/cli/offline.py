@@ -1,44 +1,46 @@
 """A recording through the stages of a live call, as fast as the cores allow.
 
-The audio takes the live way piece by piece: μ-law, the tracks' media clock, voice activity of both tracks in one batch,
-endpointing. What is decoded, and in which order it is redacted, is therefore what the gateway would do with the call.
-Only the recognizer works otherwise: nobody waits for an utterance, so utterances of like length share a batch, on
-all cores, while the next ones are being found.
+The audio takes the live way piece by piece: μ-law, the track's media clock, voice activity, endpointing, the text of
+every pause. Where utterances end, what is decoded and in which order it is redacted is therefore what the gateway would
+do with the call. Each participant has a thread; what one says is decided without the other, and put in order after.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway._native import mulaw, track
 from gateway.config import EndpointSettings, Settings, VadSettings
 from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, VoiceActivity
-from gateway.speech.track import Segment, SpeechTrack
+from gateway.speech.sentence import Verdict, read
+from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
+from gateway.speech.track import Found as Shown
 from gateway.text.redaction import Redactor
 
-__all__ = ["Found", "Progress", "Transcription", "Utterance", "batches", "listen", "transcribe"]
+__all__ = ["Found", "Progress", "Transcription", "Utterance", "listen", "transcribe"]
 
 logger = logging.getLogger(__name__)
 
 PIECE_MS = 20
 """Audio of one of Twilio's messages."""
 
+BLOCK_MS = 640
+"""Audio that is worked through at once: frames follow each other without the media between them."""
+
+SHOW_S = 0.1
+"""How often progress is told."""
+
 _SAMPLES_PER_MS = 8
-
-# Utterances among which like lengths are sought: enough to fill batches, few enough to give the cores work early on
-# (about five minutes of a call).
-_WINDOW = 64
-
-# Audio of a batch, padding counted. Small enough that a call of a minute keeps every core at work.
-_BATCH_AUDIO_MS = 32_000
 
 Progress = Callable[[int], None]
 """Told how many ms of the recording are worked through; never less than before."""
@@ -46,15 +48,10 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An utterance's audio, and who speaks."""
+    """An utterance's audio, and what was understood; None if the engine could not decode it."""
 
-    role: Role
     segment: Segment
-
-    @property
-    def duration_ms(self) -> int:
-        """Audio that is decoded, pre-roll and post-roll included."""
-        return len(self.segment.pcm) // _SAMPLES_PER_MS
+    hypothesis: Hypothesis | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,216 +85,218 @@ def transcribe(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Transcription:
-    """Transcribe a recording; blocking, on ``asr.threads`` worker threads (unset: one a core).
+    """Transcribe a recording; blocking, on a thread for each participant (``asr.threads`` at the most).
 
     Args:
         tracks: linear PCM of each participant, 8 kHz; they begin together.
         voice: the voice activity model; no one else may be judging with it.
         engine: the recognizer.
         settings: of the recognizer, voice activity and endpointing.
-        progress: called from this thread, about once a second of audio and whenever a batch is done.
+        progress: called from this thread, several times a second.
     """
     duration_ms = max((len(pcm) for pcm in tracks.values()), default=0) // _SAMPLES_PER_MS
-    places: list[_Place] = []
-    threads = settings.asr.threads or len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
-        work = _Work(engine, pool, settings.asr.max_batch, len(tracks), progress)
+    work = _Work(_InTurn(voice), engine, settings)
+    threads = min(settings.asr.threads or len(os.sched_getaffinity(0)), len(tracks))
+    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="transcribe") as pool:
+        futures = [pool.submit(work.listen, role, pcm) for role, pcm in tracks.items()]
         try:
-            for one in listen(tracks, voice, settings.vad, settings.endpoint, work.listened):
-                places.append(_Place(one.role, one.segment.start, one.segment.end))
-                work.add(one)
-            hypotheses = work.finish(duration_ms)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return Transcription(duration_ms, tuple(_redacted(places, hypotheses)), hypotheses.count(None))
+            _watch(futures, work, progress or (lambda _ms: None))
+            # Of two that end at once the first track's comes first: the sort keeps the order.
+            places = sorted((place for future in futures for place in future.result()), key=lambda place: place.decided)
+        finally:
+            work.stopped.set()
+    if progress is not None:
+        progress(duration_ms)
+    failed = sum(place.hypothesis is None for place in places)
+    return Transcription(duration_ms, tuple(_redacted(places)), failed)
 
 
-@dataclass(slots=True)
-class _Line:
-    """One participant's audio on its way through the stage."""
-
-    role: Role
-    ulaw: bytes
-    media: track.Track
-    speech: SpeechTrack
-
-    def place(self, at_ms: int) -> None:
-        """The next message, if there is one; it arrives when it is spoken."""
-        at = at_ms * _SAMPLES_PER_MS
-        if payload := self.ulaw[at : at + PIECE_MS * _SAMPLES_PER_MS]:
-            self.media.place(at_ms, payload, at_ms)
-
-
-def listen(
-    tracks: Mapping[Role, Pcm],
-    voice: VoiceActivity,
-    vad: VadSettings,
-    endpoint: EndpointSettings,
-    listened: Progress | None = None,
-) -> Iterator[Found]:
-    """The utterances of a recording in the order of their endpoints; of two at once the first track's comes first.
-
-    Args:
-        tracks: linear PCM of each participant, 8 kHz; they begin together.
-        voice: the voice activity model.
-        vad: its thresholds.
-        endpoint: when an utterance begins and ends.
-        listened: told once a second of audio how far it is.
-    """
-    lines: list[_Line] = []
-    try:
-        for role, pcm in tracks.items():
-            media = track.Track()
-            media.open_gate()
-            lines.append(_Line(role, mulaw.encode(pcm), media, SpeechTrack(media, vad, endpoint, voice.acquire())))
-        duration_ms = max((len(line.ulaw) for line in lines), default=0) / _SAMPLES_PER_MS
-        at_ms = 0
-        while at_ms < duration_ms:
-            for line in lines:
-                line.place(at_ms)
-            yield from _pass(lines, voice, at_ms)
-            at_ms += PIECE_MS
-            if listened is not None and at_ms % 1000 == 0:
-                listened(at_ms)
-        for line in lines:
-            line.speech.finishing = True
-        while waiting := [line for line in lines if not line.speech.finished]:
-            yield from _pass(waiting, voice, at_ms)
-    finally:
-        for line in lines:
-            voice.release(line.speech.slot)
-
-
-def _pass(lines: Sequence[_Line], voice: VoiceActivity, now_ms: int) -> Iterator[Found]:
-    """Take and judge what waits: a frame of each track at the most, because a piece is shorter than a frame."""
-    taken = [(line, *handed) for line in lines if (handed := line.speech.take(now_ms)) is not None]
-    judged = [np.zeros(len(frames), np.float32) for _, frames, _ in taken]
-    asked = [row for row, (_, _, mask) in enumerate(taken) if mask.any()]
-    if asked:
-        slots = np.array([taken[row][0].speech.slot for row in asked], np.int64)
-        probabilities = voice.judge(slots, np.concatenate([taken[row][1] for row in asked]))
-        for row, probability in zip(asked, probabilities, strict=True):
-            judged[row][:] = probability
-    for (line, _, _), probabilities in zip(taken, judged, strict=True):
-        for found in line.speech.judge(probabilities):
-            if isinstance(found, Segment):
-                yield Found(line.role, found)
-        if line.speech.jumped:
-            line.speech.jumped = False
-            voice.reset(line.speech.slot)
-
-
-@dataclass(slots=True)
-class _Work:
-    """Decodes under way. Everything but the engine runs on the caller's thread."""
-
-    engine: Engine
-    pool: ThreadPoolExecutor
-    max_batch: int
-    tracks: int
-    progress: Progress | None
-    _window: list[tuple[int, Found]] = field(default_factory=list)
-    _running: dict[Future[list[Hypothesis | None]], list[tuple[int, Found]]] = field(default_factory=dict)
-    _texts: dict[int, Hypothesis | None] = field(default_factory=dict)
-    _count: int = 0
-    _listened_ms: int = 0
-    _shown_ms: int = 0
-
-    def add(self, one: Found) -> None:
-        """Take an utterance; it is decoded when there is enough to choose from."""
-        self._window.append((self._count, one))
-        self._count += 1
-        if len(self._window) == _WINDOW:
-            self._submit()
-
-    def listened(self, at_ms: int) -> None:
-        """Voice activity has come so far."""
-        self._listened_ms = at_ms
-        for future in [future for future in self._running if future.done()]:
-            self._collect(future)
-        self._show()
-
-    def finish(self, duration_ms: int) -> list[Hypothesis | None]:
-        """Decode what is left; the hypotheses in the order of :meth:`add`, None for what could not be decoded."""
-        self._submit()
-        self._listened_ms = duration_ms
-        # In the order of submission, which is about that of completion.
-        for future in list(self._running):
-            self._collect(future)
-            self._show()
-        return [self._texts[index] for index in range(self._count)]
-
-    def _submit(self) -> None:
-        for batch in batches(self._window, self.max_batch):
-            self._running[self.pool.submit(_decode, self.engine, [one for _, one in batch])] = batch
-        self._window = []
-
-    def _collect(self, future: Future[list[Hypothesis | None]]) -> None:
-        results = future.result()
-        for (index, _), hypothesis in zip(self._running.pop(future), results, strict=True):
-            self._texts[index] = hypothesis
-
-    def _show(self) -> None:
-        if self.progress is None:
+def _watch(futures: Sequence[Future[list[_Place]]], work: _Work, progress: Progress) -> None:
+    """Tell progress until all are done; a failure of one is raised at once."""
+    shown = 0
+    while futures:
+        done, pending = wait(futures, SHOW_S, FIRST_EXCEPTION)
+        for failure in filter(None, (future.exception() for future in done)):
+            raise failure
+        if not pending:
             return
-        unread = sum(one.duration_ms for batch in (self._window, *self._running.values()) for _, one in batch)
-        self._shown_ms = max(self._shown_ms, self._listened_ms - unread // self.tracks)
-        self.progress(self._shown_ms)
+        # A track that has not begun is as far as nothing; one that has ended holds nobody up.
+        at_ms = min(work.at_ms.values(), default=0) if len(work.at_ms) == len(futures) else 0
+        if at_ms > shown:
+            shown = at_ms
+            progress(shown)
 
 
-def batches(window: Sequence[tuple[int, Found]], most: int) -> list[list[tuple[int, Found]]]:
-    """Utterances of like length together, the longest first, so that no core ends with the longest alone."""
-    result: list[list[tuple[int, Found]]] = []
-    for item in sorted(window, key=lambda item: -item[1].duration_ms):
-        # The first of a batch is its longest, and every row costs as much.
-        if (
-            result
-            and len(result[-1]) < most
-            and result[-1][0][1].duration_ms * (len(result[-1]) + 1) <= _BATCH_AUDIO_MS
-        ):
-            result[-1].append(item)
-        else:
-            result.append([item])
-    return result
+class _InTurn:
+    """The voice activity model for several threads: one at a time."""
 
+    def __init__(self, voice: VoiceActivity) -> None:
+        self._voice = voice
+        self._lock = threading.Lock()
 
-def _decode(engine: Engine, batch: Sequence[Found]) -> list[Hypothesis | None]:
-    """Decode a batch; if it fails, its utterances one by one, so that a bad one fails alone. On a worker thread."""
-    jobs = []
-    for one in batch:
-        session = engine.open()
-        session.accept(one.segment.pcm)
-        jobs.append(Job(session, Kind.FINAL))
-    try:
-        return list(engine.step(jobs))
-    except Exception as error:
-        if len(batch) > 1:
-            return [hypothesis for one in batch for hypothesis in _decode(engine, [one])]
-        # The message may hold what was said; its type does not.
-        logger.error("an utterance of %d ms could not be decoded (%s)", batch[0].duration_ms, type(error).__name__)
-        return [None]
+    def acquire(self) -> int:
+        with self._lock:
+            return self._voice.acquire()
+
+    def reset(self, slot: int) -> None:
+        with self._lock:
+            self._voice.reset(slot)
+
+    def release(self, slot: int) -> None:
+        with self._lock:
+            self._voice.release(slot)
+
+    def judge(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
+        with self._lock:
+            return self._voice.judge(slots, frames)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What is kept of an utterance until it has its text: not its audio. Samples from the recording's first one."""
+    """What is kept of an utterance: not its audio. Samples from the recording's first one."""
 
     role: Role
     start: int
     end: int
+    decided: int
+    hypothesis: Hypothesis | None
 
 
-def _redacted(places: Sequence[_Place], hypotheses: Sequence[Hypothesis | None]) -> Iterator[Utterance]:
+class _Stopped(Exception):  # noqa: N818 - the way out of a thread whose result nobody wants, no failure
+    """Another participant's thread has failed, or the user has had enough."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the threads share; ``at_ms`` is how far each is."""
+
+    voice: VoiceActivity
+    engine: Engine
+    settings: Settings
+    at_ms: dict[Role, int] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def listen(self, role: Role, pcm: Pcm) -> list[_Place]:
+        """All of one participant's utterances."""
+
+        def listened(at_ms: int) -> None:
+            if self.stopped.is_set():
+                raise _Stopped
+            self.at_ms[role] = at_ms
+
+        found = listen(pcm, self.voice, self.engine, self.settings.vad, self.settings.endpoint, listened)
+        places = [
+            _Place(role, one.segment.start, one.segment.end, one.segment.decided, one.hypothesis) for one in found
+        ]
+        # It holds up nobody's progress any more.
+        self.at_ms[role] = 1 << 62
+        return places
+
+
+def listen(
+    pcm: Pcm,
+    voice: VoiceActivity,
+    engine: Engine,
+    vad: VadSettings,
+    endpoint: EndpointSettings,
+    listened: Progress | None = None,
+) -> Iterator[Found]:
+    """One participant's utterances in the order of their endpoints.
+
+    Args:
+        pcm: linear PCM, 8 kHz, shape ``(samples,)``.
+        voice: the voice activity model.
+        engine: the recognizer.
+        vad: thresholds of voice activity.
+        endpoint: when an utterance begins and ends.
+        listened: told after every block how far it is.
+    """
+    media = track.Track()
+    media.open_gate()
+    slot = voice.acquire()
+    try:
+        line = _Line(SpeechTrack(media, vad, endpoint, slot), voice, engine)
+        ulaw = mulaw.encode(pcm)
+        duration_ms = -(-len(ulaw) // _SAMPLES_PER_MS)
+        for block_ms in range(0, duration_ms, BLOCK_MS):
+            for at_ms in range(block_ms, min(block_ms + BLOCK_MS, duration_ms), PIECE_MS):
+                at = at_ms * _SAMPLES_PER_MS
+                # It arrives when it is spoken.
+                media.place(at_ms, ulaw[at : at + PIECE_MS * _SAMPLES_PER_MS], at_ms)
+            yield from line.work(block_ms)
+            if listened is not None:
+                listened(block_ms + BLOCK_MS)
+        line.speech.finishing = True
+        while not line.speech.finished:
+            yield from line.work(duration_ms)
+    finally:
+        voice.release(slot)
+
+
+@dataclass(slots=True)
+class _Line:
+    """One participant's audio on its way through the stage; ``guess`` is the text of the pause it is in."""
+
+    speech: SpeechTrack
+    voice: VoiceActivity
+    engine: Engine
+    guess: Hypothesis | None = None
+
+    def work(self, now_ms: int) -> Iterator[Found]:
+        """Take and judge what waits."""
+        taken = self.speech.take(now_ms)
+        if taken is None:
+            return
+        frames, mask = taken
+        probabilities = np.zeros(len(frames), np.float32)
+        slots = np.array([self.speech.slot], np.int64)
+        for row in np.flatnonzero(mask):
+            probabilities[row] = self.voice.judge(slots, frames[row : row + 1])[0]
+        yield from self._hear(self.speech.judge(probabilities))
+        if self.speech.jumped:
+            self.speech.jumped = False
+            self.voice.reset(self.speech.slot)
+
+    def _hear(self, shown: Iterable[Shown]) -> Iterator[Found]:
+        """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
+        for one in shown:
+            if isinstance(one, Pause):
+                self.guess = _decode(self.engine, one.pcm)
+                reads = self.guess is not None and "en" in self.engine.languages
+                verdict = read(self.guess) if self.guess is not None and reads else Verdict.OPEN
+                yield from self._hear(self.speech.advise(one.number, verdict))
+            elif isinstance(one, Resumption):
+                self.guess = None
+            else:
+                # The guess before a cut was of another piece.
+                guess = None if one.ending is Ending.CUT else self.guess
+                self.guess = None
+                yield Found(one, guess if guess is not None else _decode(self.engine, one.pcm))
+
+
+def _decode(engine: Engine, pcm: Pcm) -> Hypothesis | None:
+    """What is said; None if the engine could not decode it."""
+    session = engine.open()
+    session.accept(pcm)
+    try:
+        return engine.step([Job(session, Kind.FINAL)])[0]
+    except Exception as error:
+        # The message may hold what was said; its type does not.
+        duration_ms = len(pcm) // _SAMPLES_PER_MS
+        logger.error("an utterance of %d ms could not be decoded (%s)", duration_ms, type(error).__name__)
+        return None
+
+
+def _redacted(places: Sequence[_Place]) -> Iterator[Utterance]:
     """Redaction in the order of the endpoints over both speakers: what one asks for, the other answers."""
     redactor = Redactor()
-    for one, hypothesis in zip(places, hypotheses, strict=True):
-        if hypothesis is None or not hypothesis.text.strip():
+    for one in places:
+        if one.hypothesis is None or not (text := one.hypothesis.text).strip():
             continue
         start_ms = one.start // _SAMPLES_PER_MS
         end_ms = max(start_ms + 1, one.end // _SAMPLES_PER_MS)
-        text = hypothesis.text
-        yield Utterance(one.role, start_ms, end_ms, text, _redact(redactor, text, one.role), hypothesis.confidence)
+        redacted = _redact(redactor, text, one.role)
+        yield Utterance(one.role, start_ms, end_ms, text, redacted, one.hypothesis.confidence)
 
 
 def _redact(redactor: Redactor, text: str, role: Role) -> str:

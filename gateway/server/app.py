@@ -80,7 +80,7 @@ class Gateway:
             settings.stream_token_secret, "GATEWAY_STREAM_TOKEN_SECRET", settings.data_dir / "stream-token-secret"
         )
         self.tokens = StreamTokens(secret, settings.stream_token_ttl)
-        self.plane = MediaPlane(settings.limits.tick_ms)
+        self.plane = MediaPlane(settings.limits.tick_ms, on_tick=None if speech is None else speech.wake)
         conversations = Conversations(Delivery(writer, publisher), writer, Redactor)
         self.registry = Registry(
             settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, sweep=self.plane.sweep

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import structlog
@@ -35,10 +36,16 @@ class PlaneSocket(Protocol):
 
 
 class MediaPlane:
-    """All media sockets of the process."""
+    """All media sockets of the process.
 
-    def __init__(self, tick_ms: int) -> None:
+    Args:
+        tick_ms: how often they are read.
+        on_tick: called after each time, when there may be new media.
+    """
+
+    def __init__(self, tick_ms: int, on_tick: Callable[[], None] | None = None) -> None:
         self._tick_s = tick_ms / 1000
+        self._on_tick = on_tick
         self._kernel = plane_kernel.Plane() if plane_kernel.HAS_PLANE else None
         self._sockets: set[PlaneSocket] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -121,6 +128,8 @@ class MediaPlane:
         started = time.perf_counter()
         try:
             self.sweep()
+            if self._on_tick is not None:
+                self._on_tick()
         except Exception:
             log.exception("tick failed")
         metrics.TICK_SECONDS.observe(time.perf_counter() - started)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -23,8 +23,10 @@ from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, VoiceActivity
+from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
-from gateway.speech.track import FRAME_MS, Ending, Pause, Segment, SpeechTrack
+from gateway.speech.sentence import Verdict, read
+from gateway.speech.track import Ending, Found, Pause, Segment, SpeechTrack
 
 if TYPE_CHECKING:
     from gateway._native.track_py import Track as TrackMedia
@@ -36,6 +38,12 @@ log = structlog.get_logger(__name__)
 FINAL_DEADLINE_S = 0.12
 """What the recognizer may take after the endpoint decision (design mark, p95)."""
 
+ANSWER_S = 0.25
+"""How long a track waits for the text of a pause; later the silence ends the utterance as if there were none."""
+
+AT_EVERY_TICK = 16
+"""With no more tracks than these a pass follows every tick of the media plane, else every frame: a batch costs most of
+a millisecond however few frames are in it, so with many tracks a fuller one is better than an earlier one."""
 
 SLOW_PASS_S = 0.5
 SLOW_HOLD_S = 5.0
@@ -56,13 +64,16 @@ class SpeechListener(Protocol):
 class OpenTrack:
     """A track in the stage.
 
-    ``speculation`` is the decode of the open utterance that was begun at its present pause.
+    ``speculation`` is the decode of the open utterance that was begun at its present pause; ``patience_ends`` when
+    its text is no longer waited for, by ``time.monotonic()``.
     """
 
     speech: SpeechTrack
     listener: SpeechListener
     done: asyncio.Future[None]
     speculation: asyncio.Future[Hypothesis] | None = None
+    pause: int = 0
+    patience_ends: float = 0.0
 
 
 class SpeechStage:
@@ -81,6 +92,8 @@ class SpeechStage:
         self._recognizer = recognizer
         self._vad = vad
         self._endpoint = endpoint
+        # Sentences are judged in English.
+        self._reads = "en" in engine.languages
         self._tracks: list[OpenTrack] = []
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="vad")
         self._wake = asyncio.Event()
@@ -121,6 +134,11 @@ class SpeechStage:
         self._wake.set()
         return track
 
+    def wake(self) -> None:
+        """There may be new media: look at once, where that costs little."""
+        if len(self._tracks) <= AT_EVERY_TICK:
+            self._wake.set()
+
     async def finish(self, track: OpenTrack) -> None:
         """End a track whose gate has closed: returns when its last utterance was told to the listener."""
         track.speech.finishing = True
@@ -133,6 +151,7 @@ class SpeechStage:
                 if not self._tracks:
                     self._wake.clear()
                     await self._wake.wait()
+                self._wake.clear()
                 started = time.monotonic()
                 await self._pass()
                 # A frame takes 32 ms to fill; a shorter round would find nothing. A finishing track does not wait.
@@ -140,10 +159,10 @@ class SpeechStage:
                 if took > SLOW_PASS_S:
                     self._slow_until = time.monotonic() + SLOW_HOLD_S
                 rest = FRAME_MS / 1000 - took
-                self._wake.clear()
                 if rest > 0 and not any(track.speech.finishing for track in self._tracks):
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), rest)
+                        async with asyncio.timeout(rest):
+                            await self._wake.wait()
                 else:
                     await asyncio.sleep(0)
         except asyncio.CancelledError:
@@ -155,9 +174,13 @@ class SpeechStage:
             raise
 
     async def _pass(self) -> None:
-        now_ms = monotonic_ms()
+        now, now_ms = time.monotonic(), monotonic_ms()
         taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]] = []
         for track in list(self._tracks):
+            if track.speech.waiting and now > track.patience_ends:
+                self._advise(track, track.pause, Verdict.OPEN)
+            if track.done.done():
+                continue
             try:
                 frames = track.speech.take(now_ms)
             except Exception:
@@ -176,14 +199,17 @@ class SpeechStage:
         metrics.VAD_FRAMES.labels("model").inc(asked)
         metrics.VAD_FRAMES.labels("gate").inc(sum(len(mask) for _, _, mask in taken) - asked)
         for (track, _, _), probabilities in zip(taken, judged, strict=True):
-            try:
-                self._hear(track, probabilities)
-            except Exception:
-                self._abandon(track)
+            self._hear(track, track.speech.judge(probabilities))
 
-    def _hear(self, track: OpenTrack, probabilities: NDArray[np.float32]) -> None:
-        """What the model's answer shows on one track."""
-        for found in track.speech.judge(probabilities):
+    def _hear(self, track: OpenTrack, shown: Iterable[Found]) -> None:
+        """What the model's answer, or a text, shows on one track."""
+        try:
+            self._handle(track, shown)
+        except Exception:
+            self._abandon(track)
+
+    def _handle(self, track: OpenTrack, shown: Iterable[Found]) -> None:
+        for found in shown:
             if isinstance(found, Segment):
                 self._recognise(track, found)
             elif isinstance(found, Pause):
@@ -218,23 +244,37 @@ class SpeechStage:
         return judged
 
     def _remove(self, track: OpenTrack) -> None:
+        if track.done.done():
+            return
         self._tracks.remove(track)
         self._voice.release(track.speech.slot)
         metrics.OPEN_TRACKS.set(len(self._tracks))
-        if not track.done.done():
-            track.done.set_result(None)
+        track.done.set_result(None)
 
     # Recognition
 
     def _speculate(self, track: OpenTrack, pause: Pause) -> None:
-        """Decode the open utterance at its pause: if the pause holds, the text is there when the endpoint is.
+        """Decode the open utterance at its pause: the text tells whether the sentence is over.
 
-        Only where a worker would be idle: what an endpoint waits for must not wait behind a guess.
+        If the pause holds, that is also the text of the utterance, and there when the endpoint is.
         """
         self._give_up(track)
-        if self._recognizer.depth == 0:
-            with contextlib.suppress(GatewayError):
-                track.speculation = self._submit(pause.pcm, Kind.SPECULATIVE)
+        track.pause, track.patience_ends = pause.number, time.monotonic() + ANSWER_S
+        try:
+            future = self._submit(pause.pcm, Kind.SPECULATIVE)
+        except GatewayError:
+            self._advise(track, pause.number, Verdict.OPEN)
+        else:
+            track.speculation = future
+            future.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(future)))
+
+    def _advise(self, track: OpenTrack, pause: int, verdict: Verdict) -> None:
+        if not track.done.done():
+            self._hear(track, track.speech.advise(pause, verdict))
+
+    def _verdict(self, future: asyncio.Future[Hypothesis]) -> Verdict:
+        failed = future.cancelled() or future.exception() is not None
+        return Verdict.OPEN if failed or not self._reads else read(future.result())
 
     def _give_up(self, track: OpenTrack) -> None:
         """The speaker went on: the guess is of no use."""

@@ -1,11 +1,16 @@
 """One open track: PCM in 32 ms frames, its endpointer, and the audio of the utterance that is open.
 
 Sans-I/O: :meth:`SpeechTrack.take` hands out frames, :meth:`SpeechTrack.judge` takes their speech probabilities back in
-the same order and yields what ended. Positions are samples of stream time, so that offsets survive gaps.
+the same order and yields what they show. A :class:`Pause` is a question: what does the text so far say about the
+sentence? :meth:`SpeechTrack.advise` answers it. Until then the frames that the answer could decide about are held, so
+that a recording ends its utterances where a live call does, however long the answer takes.
+
+Positions are samples of stream time, so that offsets survive gaps.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +23,8 @@ from gateway import metrics
 from gateway._native import endpoint, level, mulaw
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Pcm
+from gateway.speech.patience import FRAME_MS, Patience
+from gateway.speech.sentence import Verdict
 
 if TYPE_CHECKING:
     from gateway._native.track_py import Track as TrackMedia
@@ -27,16 +34,11 @@ __all__ = ["FRAME", "FRAME_MS", "Ending", "Found", "Pause", "Resumption", "Segme
 FRAME = 256
 """Samples in a frame: what Silero judges at 8 kHz."""
 
-FRAME_MS = 32
-
 MAX_FRAMES_A_PASS = 64
 """Two seconds: a track that has fallen behind must not hold up the others' batch."""
 
 GATE_HOLD_FRAMES = 31
 """Quiet frames (1 s) that the model still judges: shorter pauses are its business (benchmarks/bench_vad.py)."""
-
-MIN_SILENCE_FRAMES = 5
-"""The shortest pause (160 ms) that ends a long utterance; shorter ones are those between words."""
 
 LATE_MEDIA_MS = 100
 """Beyond the endpoint silence, how long missing media are waited for before they count as silence."""
@@ -57,19 +59,24 @@ class Segment:
     """An utterance's audio and place.
 
     ``start`` and ``end`` are the audible speech, in samples of stream time; ``pcm`` reaches beyond it on both sides
-    (pre-roll and post-roll) so that no word is cut.
+    (pre-roll and post-roll) so that no word is cut. ``decided`` is how far had been heard when it was found to be over.
     """
 
     start: int
     end: int
     pcm: Pcm
     ending: Ending
+    decided: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The speaker has paused: ``pcm`` is the open utterance, which may well be all of it."""
+    """The speaker has paused: ``pcm`` is the open utterance, which may well be all of it.
 
+    ``number`` tells the track's pauses apart; it goes back to :meth:`SpeechTrack.advise`.
+    """
+
+    number: int
     pcm: Pcm
 
 
@@ -99,18 +106,23 @@ class SpeechTrack:
         self.finishing = False
         self.finished = False
         self._gate = level.LevelGate(vad.gate_dbfs, GATE_HOLD_FRAMES)
-        self._late_ms = settings.silence_ms + LATE_MEDIA_MS
-        self._silence_frames = max(1, settings.silence_ms // FRAME_MS)
-        self._long_frames = settings.long_ms // FRAME_MS
+        self._patience = Patience.of(settings)
         self._endpointer = endpoint.Endpointer(
             threshold=vad.threshold,
             release=vad.release,
             min_speech_frames=max(1, settings.min_speech_ms // FRAME_MS),
-            silence_frames=self._silence_frames,
+            pause_frames=self._patience.pause,
+            silence_frames=self._patience.usual,
             pre_roll_frames=settings.pre_roll_ms // FRAME_MS,
             post_roll_frames=settings.post_roll_ms // FRAME_MS,
             max_frames=settings.max_utterance_ms // FRAME_MS,
         )
+        # The pause that the utterance is in, and what its text says. Frames are held while that is `_asked`.
+        self._pauses = 0
+        self._asked = False
+        self._verdict = Verdict.OPEN
+        self._tail = 0
+        self._held: deque[tuple[float, float]] = deque()
         # Audio that an utterance may still need, as the μ-law it came as: half the memory. Begins at `_kept_from`.
         self._kept = bytearray()
         self._kept_from = 0
@@ -129,6 +141,8 @@ class SpeechTrack:
             False is a frame in a long quiet: silence without asking the model.
         """
         media = self.media
+        if len(self._held) >= MAX_FRAMES_A_PASS:
+            return None
         if self._endpointer.frame == 0:
             # Only now: a track that was opened before its first media learns from them where it begins.
             self._origin = media.read_position
@@ -158,7 +172,8 @@ class SpeechTrack:
             return Ending.JUMP
         if self.finishing:
             return Ending.FINISH
-        if self._endpointer.open and media.last_media_ms and now_ms - media.last_media_ms > self._late_ms:
+        late_ms = self._enough(self._verdict) * FRAME_MS + LATE_MEDIA_MS
+        if self._endpointer.open and media.last_media_ms and now_ms - media.last_media_ms > late_ms:
             return Ending.MISSING
         return None
 
@@ -167,36 +182,57 @@ class SpeechTrack:
         batch, self._batch = self._batch, None
         if batch is None:
             return
+        self._held.extend(zip(probabilities.tolist(), batch.levels.tolist(), strict=True))
+        yield from self._push()
+        if batch.closing is not None:
+            # Nobody waits for an answer any more.
+            while self._held:
+                self._asked = False
+                yield from self._push()
+            yield from self._close(batch.closing)
+
+    def advise(self, pause: int, verdict: Verdict) -> Iterator[Found]:
+        """What the text of a pause says, ``OPEN`` if there is none; yield what the frames held for it show.
+
+        An answer that comes when the speaker already goes on is ignored, and so is a second one.
+        """
+        if pause == self._pauses and self._asked:
+            self._asked, self._verdict = False, verdict
+            yield from self._push()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether frames are held for the answer to a pause."""
+        return self._asked and bool(self._held)
+
+    def _push(self) -> Iterator[Found]:
+        """Give the endpointer the frames that it may have; what they show."""
         machine = self._endpointer
-        for probability, level_db in zip(probabilities.tolist(), batch.levels.tolist(), strict=True):
-            machine.silence_frames = self._patience()
-            events = machine.push(probability, level_db)
+        while self._held and not self._decisive():
+            if machine.silence_run and machine.open:
+                machine.silence_frames = self._enough(self._verdict)
+            events = machine.push(*self._held.popleft())
+            if events & (endpoint.RESUMED | endpoint.ENDED | endpoint.CUT):
+                self._asked, self._verdict = False, Verdict.OPEN
             if events & endpoint.RESUMED:
                 yield Resumption()
             if events & endpoint.CUT:
                 yield self._segment(machine.start_frame, machine.cut_frame, Ending.CUT)
             if events & endpoint.TENTATIVE and not events & (endpoint.ENDED | endpoint.CUT):
-                yield Pause(self._pcm(machine.start_frame, machine.frame))
+                self._pauses += 1
+                self._asked, self._tail = True, machine.tail_frames
+                yield Pause(self._pauses, self._pcm(machine.start_frame, machine.frame))
             if events & endpoint.ENDED:
                 yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
         self._drop_before(machine.keep_frame)
-        if batch.closing is not None:
-            yield from self._close(batch.closing)
 
-    def _patience(self) -> int:
-        """Frames of silence that end the utterance: the longer it is, the shorter a pause will do.
+    def _decisive(self) -> bool:
+        """Whether the next frame could end the utterance if its text were complete, which is not known yet."""
+        return self._asked and self._endpointer.silence_run + 1 >= self._enough(Verdict.COMPLETE)
 
-        A pause taken in time is a better border than the cut that comes at the longest an utterance may be, and its
-        text is there sooner. The idea is that of FunASR's dynamic voice activity detection.
-        """
+    def _enough(self, verdict: Verdict) -> int:
         machine = self._endpointer
-        if not machine.open:
-            return self._silence_frames
-        length = machine.frame - machine.start_frame
-        if length < self._long_frames:
-            return self._silence_frames
-        share = 2 if 2 * length < 3 * self._long_frames else 3
-        return max(min(MIN_SILENCE_FRAMES, self._silence_frames), self._silence_frames // share)
+        return self._patience.frames(verdict, machine.frame - machine.start_frame, self._tail)
 
     def _close(self, reason: Ending) -> Iterator[Segment]:
         machine = self._endpointer
@@ -208,6 +244,8 @@ class SpeechTrack:
         elif reason is Ending.FINISH:
             self.finished = True
         machine.reset(0)
+        machine.silence_frames = self._patience.usual
+        self._asked, self._verdict = False, Verdict.OPEN
         self._gate.reset()
         self._kept.clear()
         self._kept_from = 0
@@ -224,8 +262,8 @@ class SpeechTrack:
             speech_start, speech_end = max(start, machine.speech_start_frame), end
         else:
             speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
-        pcm = self._pcm(start, end)
-        return Segment(self._origin + speech_start * FRAME, self._origin + speech_end * FRAME, pcm, ending)
+        at = [self._origin + frame * FRAME for frame in (speech_start, speech_end, machine.frame)]
+        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2])
 
     def _pcm(self, start: int, end: int) -> Pcm:
         """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""

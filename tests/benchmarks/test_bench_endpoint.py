@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from benchmarks.bench_endpoint import Line, listen, splits
-from benchmarks.patience import POLICIES, Policy, Verdict
+from benchmarks.bench_endpoint import Line, Policy, listen, splits
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Hypothesis, Job, Pcm, Session
+from gateway.speech.patience import Patience
 
 VAD, SETTINGS = VadSettings.model_validate({}), EndpointSettings.model_validate({})
-TODAY, TOLD = POLICIES[0], Policy("", {Verdict.COMPLETE: 8, Verdict.OPEN: 15, Verdict.INCOMPLETE: 25}, 8, 1.5, 0.8)
+FIXED, TOLD = Policy(Patience(5, 15, 15, 15, 312)), Policy(Patience(5, 8, 15, 25, 312), 0.8)
 
 
 class Audio:
@@ -71,12 +71,12 @@ def test_a_run_waits_as_long_as_the_text_says(text: str, confidence: float, wait
 def test_a_pause_that_the_text_bridges_is_none() -> None:
     track = line((40, True), (20, False), (40, True), (40, False))
 
-    assert len(listen(track, TODAY, Parrot("And my"), VAD, SETTINGS)[0]) == 2
+    assert len(listen(track, FIXED, Parrot("And my"), VAD, SETTINGS)[0]) == 2
     assert len(listen(track, TOLD, Parrot("And my"), VAD, SETTINGS)[0]) == 1
 
 
 def test_what_is_still_open_at_the_end_is_told() -> None:
-    found, _ = listen(line((40, True), (3, False)), TODAY, Parrot("And so"), VAD, SETTINGS)
+    found, _ = listen(line((40, True), (3, False)), FIXED, Parrot("And so"), VAD, SETTINGS)
 
     assert [(one.decided, one.text) for one in found] == [(None, "And so")]
 
@@ -88,6 +88,6 @@ def test_what_is_still_open_at_the_end_is_told() -> None:
 def test_a_sentence_is_split_where_the_whole_has_no_end(joint: str, split: bool) -> None:
     track = line((40, True), (20, False), (40, True), (40, False))
     engine = Parrot("I want to.", joint=joint)
-    first, second = listen(track, TODAY, engine, VAD, SETTINGS)[0]
+    first, second = listen(track, FIXED, engine, VAD, SETTINGS)[0]
 
     assert splits(track, first, second, engine) is split

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "threshold": 0.5,
     "release": 0.3,
     "min_speech_frames": 3,
+    "pause_frames": 4,
     "silence_frames": 12,
     "pre_roll_frames": 5,
     "post_roll_frames": 4,
@@ -239,6 +240,19 @@ def test_the_silence_may_change_while_it_runs(kernel: ModuleType) -> None:
         m.silence_frames = 0
 
 
+def test_the_tail_is_what_the_ear_no_longer_hears(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    murmur = (0.9, -68.0)  # speech to the model, no louder than the line
+    assert push(m, [SILENCE] * 30 + [SPEECH] * 10 + [murmur] * 3) == [(32, STARTED)]
+    assert m.tail_frames == 3
+    push(m, [SILENCE] * 5)
+    assert m.tail_frames == 3
+    push(m, [SPEECH] * 2)
+    assert m.tail_frames == 0
+    push(m, [SILENCE] * 12)
+    assert (m.open, m.tail_frames) == (False, 0)
+
+
 def test_what_is_no_number_is_silence(kernel: ModuleType) -> None:
     m = machine(kernel)
     assert push(m, [(math.nan, math.nan)] * 20) == []
@@ -255,6 +269,7 @@ def test_what_is_no_number_is_silence(kernel: ModuleType) -> None:
         {"release": math.nan},
         {"min_speech_frames": 0},
         {"min_speech_frames": 1001},
+        {"pause_frames": 0},
         {"silence_frames": 0},
         {"pre_roll_frames": -1},
         {"post_roll_frames": -1},
@@ -277,6 +292,7 @@ SETTINGS = st.fixed_dictionaries(
         "threshold": st.sampled_from([0.3, 0.5, 1.0]),
         "release": st.sampled_from([0.1, 0.3]),
         "min_speech_frames": st.integers(1, 5),
+        "pause_frames": st.integers(1, 8),
         "silence_frames": st.integers(1, 20),
         "pre_roll_frames": st.integers(0, 12),
         "post_roll_frames": st.integers(0, 25),
@@ -293,7 +309,7 @@ RUNS = st.lists(
     max_size=40,
 )
 STEPS = st.lists(st.one_of(RUNS, st.just("flush"), st.integers(0, 5000)), max_size=4)
-TOLD = ("frame", "open", "in_speech", "silence_run", "silence_frames", "keep_frame")
+TOLD = ("frame", "open", "in_speech", "silence_run", "silence_frames", "tail_frames", "keep_frame")
 FRAMES_TOLD = ("start_frame", "end_frame", "cut_frame", "speech_start_frame", "speech_end_frame")
 
 

@@ -73,6 +73,24 @@ async def test_the_tick_reads_what_is_sent(plane: MediaPlane, pair: tuple[socket
     assert len(plane) == 0
 
 
+async def test_whoever_wants_to_is_told_of_every_tick(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Also of those that fail him: the next one comes all the same."""
+    ours, _ = pair
+    listener, told = Socket(), asyncio.Semaphore(0)
+
+    def on_tick() -> None:
+        told.release()
+        raise RuntimeError("not now")
+
+    plane = MediaPlane(TICK_MS, on_tick)
+    plane.register(ours.fileno(), listener.reader)
+    async with asyncio.timeout(10):
+        await told.acquire()
+        await told.acquire()
+    plane.unregister(listener.reader)
+    plane.close()
+
+
 async def test_a_sweep_reads_at_once(plane: MediaPlane, pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     listener = Socket()

@@ -81,6 +81,8 @@ class Counting:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
+        # Instead of a length.
+        self.says = ""
 
     def open(self) -> Session:
         return Heard()
@@ -99,7 +101,7 @@ class Counting:
         loud = round(float((np.abs(session.pcm.astype(np.int32)) > 1000).sum()) / 8 / 0.93 / 100)
         if loud == 16:
             raise ValueError("no")
-        return str(loud)
+        return self.says or str(loud)
 
 
 class Listener:
@@ -123,8 +125,9 @@ class Rig:
     def __init__(self) -> None:
         self.voice, self.engine = Loudness(), Counting()
         self.recognizer = Recognizer(self.engine, threads=1, max_batch=4, queue=16, loop=asyncio.get_running_loop())
-        settings = EndpointSettings.model_validate({"silence_ms": 320})
-        self.stage = SpeechStage(self.voice, self.engine, self.recognizer, VadSettings.model_validate({}), settings)
+        self.vad = VadSettings.model_validate({})
+        self.endpoint = EndpointSettings.model_validate({"silence_ms": 320})
+        self.stage = SpeechStage(self.voice, self.engine, self.recognizer, self.vad, self.endpoint)
 
     def line(self) -> tuple[track.Track, OpenTrack, Listener]:
         media, listener = track.Track(), Listener()
@@ -196,21 +199,55 @@ async def test_speech_after_a_pause_makes_the_guess_void(rig: Rig) -> None:
     assert listener.texts == ["12"]
 
 
-async def test_no_guesses_while_the_recognizer_is_busy(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    ("says", "silence"), [("That is all I know.", 288), ("It is all", 320), ("And my name is", 992)]
+)
+async def test_the_text_of_a_pause_decides_when_the_utterance_ends(rig: Rig, says: str, silence: int) -> None:
+    rig.engine.says = says
+    media, _, listener = rig.line()
+    say(media, quiet(320), tone(800), quiet(1280))
+    await until(lambda: listener.texts == [says])
+    assert listener.segments[0].decided == (320 + 800 + silence) * 8
+    assert rig.engine.kinds == [Kind.SPECULATIVE]
+
+
+async def test_an_engine_of_another_language_is_not_asked_about_sentences(rig: Rig) -> None:
+    rig.engine.languages = frozenset({"ja"})
+    rig.stage = SpeechStage(rig.voice, rig.engine, rig.recognizer, rig.vad, rig.endpoint)
+    rig.stage.start()
+    rig.engine.says = "And my name is"
+    media, _, listener = rig.line()
+    say(media, quiet(320), tone(800), quiet(640))
+    await until(lambda: listener.texts)
+    assert listener.segments[0].decided == (320 + 800 + 320) * 8
+
+
+async def test_an_utterance_ends_though_nobody_answers(rig: Rig) -> None:
     rig.engine.gate.clear()
     lines = [rig.line() for _ in range(3)]
-    say(lines[0][0], quiet(320), tone(800), quiet(640))
+    for media, _, _ in lines:
+        say(media, quiet(320), tone(800), quiet(640))
     await until(rig.engine.entered.is_set)
-    say(lines[1][0], quiet(320), tone(800), quiet(640))
-    await until(lambda: rig.recognizer.depth == 1)
-    media, _, listener = lines[2]
-    say(media, quiet(320), tone(800), quiet(192))
-    await until(lambda: media.available() < 256)
-    say(media, quiet(640))
+    await until(lambda: all(listener.segments for _, _, listener in lines))
+    assert [listener.texts for _, _, listener in lines] == [[], [], []]
+    rig.engine.gate.set()
+    await until(lambda: [listener.texts for _, _, listener in lines] == [["8"], ["8"], ["8"]])
+    assert set(rig.engine.kinds) == {Kind.SPECULATIVE}
+
+
+async def test_a_guess_that_was_shed_is_no_answer(rig: Rig) -> None:
+    """The queue is full of finals: there is no room for guesses, and the utterance still ends and is read."""
+    rig.engine.gate.clear()
+    blocked = rig.recognizer.submit(rig.engine.open(), Kind.FINAL, 0.0)
+    await until(rig.engine.entered.is_set)
+    waiting = [rig.recognizer.submit(rig.engine.open(), Kind.FINAL, 0.0) for _ in range(12)]
+    media, _, listener = rig.line()
+    say(media, quiet(320), tone(800), quiet(640))
     await until(lambda: listener.segments)
     rig.engine.gate.set()
     await until(lambda: listener.texts == ["8"])
-    assert rig.engine.kinds.count(Kind.FINAL) >= 1
+    await asyncio.gather(blocked, *waiting)
+    assert set(rig.engine.kinds) == {Kind.FINAL}
 
 
 async def test_one_utterance_that_cannot_be_decoded_disturbs_no_other(rig: Rig) -> None:

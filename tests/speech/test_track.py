@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from gateway._native import mulaw, track
 from gateway.config import EndpointSettings, VadSettings
-from gateway.speech.track import FRAME, GATE_HOLD_FRAMES, Ending, Pause, Resumption, Segment, SpeechTrack
+from gateway.speech.sentence import Verdict
+from gateway.speech.track import FRAME, GATE_HOLD_FRAMES, Ending, Found, Pause, Resumption, Segment, SpeechTrack
 
 VAD = VadSettings.model_validate({})
 SETTINGS = EndpointSettings.model_validate(
@@ -37,9 +39,11 @@ def loudness(frames: NDArray[np.int16]) -> NDArray[np.float32]:
 class Line:
     """A track with its gate open, and what was found on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, verdict: Verdict | None = Verdict.OPEN) -> None:
         self.media = track.Track()
         self.media.open_gate()
+        # What the text of every pause says; None if nobody answers.
+        self.verdict = verdict
         self.speech = SpeechTrack(self.media, VAD, SETTINGS, 0)
         self.found: list[Segment] = []
         self.pauses: list[Pause | Resumption] = []
@@ -53,13 +57,18 @@ class Line:
         while (taken := self.speech.take(self.now_ms if now_ms is None else now_ms)) is not None:
             frames, mask = taken
             self.asked += int(mask.sum())
-            for found in self.speech.judge(loudness(frames) * mask):
-                if isinstance(found, Segment):
-                    self.found.append(found)
-                else:
-                    self.pauses.append(found)
+            self.hear(self.speech.judge(loudness(frames) * mask))
             if self.speech.finished or now_ms is not None:
                 break
+
+    def hear(self, shown: Iterable[Found]) -> None:
+        for found in shown:
+            if isinstance(found, Segment):
+                self.found.append(found)
+                continue
+            self.pauses.append(found)
+            if isinstance(found, Pause) and self.verdict is not None:
+                self.hear(self.speech.advise(found.number, self.verdict))
 
     def finish(self) -> list[Segment]:
         self.work()
@@ -179,6 +188,79 @@ def test_any_chunking_finds_the_same(sizes: list[int], shape: int) -> None:
     assert [(s.start, s.end, s.ending) for s in found] == [(s.start, s.end, s.ending) for s in expected]
     assert all(np.array_equal(a.pcm, b.pcm) for a, b in zip(found, expected, strict=True))
     assert pieces.asked == whole.asked
+
+
+@pytest.mark.parametrize(
+    ("verdict", "silence"), [(Verdict.COMPLETE, 288), (Verdict.OPEN, 320), (Verdict.INCOMPLETE, 992)]
+)
+def test_the_text_decides_how_long_the_silence_is(verdict: Verdict, silence: int) -> None:
+    line = Line(verdict)
+    line.place(np.concatenate([quiet(1024), tone(960), quiet(1600)]))
+    line.work()
+    (segment,) = line.found
+    assert segment.decided == (1024 + 960 + silence) * 8
+    assert ms(segment) == (1024, 1984)
+
+
+@given(st.lists(st.integers(20, 900), min_size=1, max_size=6), st.integers(0, 40), st.sampled_from(Verdict))
+def test_a_late_answer_ends_utterances_where_one_at_once_does(sizes: list[int], lag: int, verdict: Verdict) -> None:
+    speech = np.concatenate([quiet(200), tone(700), quiet(300), tone(300), quiet(600), tone(200), quiet(1100)])
+    prompt = Line(verdict)
+    prompt.place(speech)
+    expected = prompt.finish()
+
+    late, place, turn, answered = Line(None), 0, 0, 0
+    due: list[tuple[int, int]] = []
+    while place < len(speech):
+        size = sizes[turn % len(sizes)]
+        late.place(speech[place : place + size])
+        late.work()
+        place, turn = place + size, turn + 1
+        pauses = [one.number for one in late.pauses if isinstance(one, Pause)]
+        due += [(number, turn + lag) for number in pauses[answered:]]
+        answered = len(pauses)
+        for number, _ in [one for one in due if one[1] <= turn]:
+            late.hear(late.speech.advise(number, verdict))
+        due = [one for one in due if one[1] > turn]
+    for number in range(answered + 9):
+        late.hear(late.speech.advise(number, verdict))
+    found = late.finish()
+    assert [(s.start, s.end, s.ending) for s in found] == [(s.start, s.end, s.ending) for s in expected]
+
+
+def test_an_answer_of_another_pause_is_ignored() -> None:
+    line = Line(None)
+    line.place(np.concatenate([quiet(320), tone(640), quiet(192), tone(640), quiet(256)]))
+    line.work()
+    assert not line.found
+    line.hear(line.speech.advise(1, Verdict.COMPLETE))
+    line.place(quiet(320))
+    line.work()
+    assert (line.found, line.speech.waiting) == ([], True)
+    line.hear(line.speech.advise(2, Verdict.COMPLETE))
+    assert [segment.ending for segment in line.found] == [Ending.SILENCE]
+    assert not line.speech.waiting
+
+
+def test_a_track_that_waits_for_an_answer_takes_a_bounded_number_of_frames() -> None:
+    line = Line(None)
+    line.place(np.concatenate([quiet(320), tone(640), quiet(1000)]))
+    line.work()
+    for _ in range(10):
+        line.place(quiet(1000))
+        line.work()
+    assert line.speech.waiting
+    assert line.speech.take(0) is None
+    assert line.media.available() >= FRAME
+    line.hear(line.speech.advise(1, Verdict.OPEN))
+    assert line.speech.take(0) is not None
+
+
+def test_a_stop_waits_for_no_answer() -> None:
+    line = Line(None)
+    line.place(np.concatenate([quiet(320), tone(640), quiet(640), tone(640), quiet(640)]))
+    found = line.finish()
+    assert [ms(segment) for segment in found] == [(320, 960), (1600, 2240)]
 
 
 def test_positions_are_those_of_the_stream() -> None:

@@ -1,10 +1,9 @@
-"""What a text is taken to say about its sentence, and how long that is waited for."""
+"""What a text is taken to say about its sentence."""
 
 import pytest
 
-from benchmarks.patience import POLICIES, Policy, Verdict, judge
-
-TODAY, TOLD = POLICIES[0], Policy("", {Verdict.COMPLETE: 8, Verdict.OPEN: 15, Verdict.INCOMPLETE: 25}, 8, 1.5)
+from gateway.speech.engine import Hypothesis
+from gateway.speech.sentence import CONFIDENT, Verdict, judge, read
 
 
 @pytest.mark.parametrize(
@@ -37,8 +36,7 @@ def test_a_text_says_whether_its_sentence_is_over(text: str, verdict: Verdict) -
     assert judge(text) is verdict
 
 
-def test_a_long_utterance_ends_sooner_but_not_before_its_text_is_there() -> None:
-    assert [TOLD.patience(verdict, 100, 312) for verdict in Verdict] == [8, 25, 15]
-    assert [TOLD.patience(verdict, 312, 312) for verdict in Verdict] == [8, 12, 8]
-    assert [TOLD.patience(verdict, 468, 312) for verdict in Verdict] == [5, 8, 5]
-    assert [TODAY.patience(verdict, 312, 312) for verdict in Verdict] == [7, 7, 7]
+def test_a_text_that_is_not_sure_is_not_complete() -> None:
+    assert read(Hypothesis("That is all.", final=False, confidence=CONFIDENT)) is Verdict.COMPLETE
+    assert read(Hypothesis("That is all.", final=False, confidence=CONFIDENT - 0.01)) is Verdict.OPEN
+    assert read(Hypothesis("My name is", final=False, confidence=0.1)) is Verdict.INCOMPLETE
