@@ -16,6 +16,8 @@ from gateway.speech.moonshine import Moonshine
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.silero import Silero
 from gateway.speech.stage import SpeechStage
+from models import manifest
+from models.manifest import Model
 from models.store import locate
 
 __all__ = ["load_engine", "open_speech"]
@@ -31,15 +33,32 @@ def load_engine(settings: Settings) -> Engine:
     """Load the recognizer that the settings name; takes a second or two, so never on the event loop.
 
     Raises:
-        ConfigError: no such model, or it is not on this machine.
+        ConfigError: no such model, or it is not on this machine, or cannot be run.
     """
-    name = settings.asr.model
-    if not name.startswith("moonshine-"):
-        msg = f"GATEWAY_ASR__MODEL: '{name}' is no recognizer; `gateway models list` shows them, 'none' runs without"
-        raise ConfigError(msg)
-    engine = Moonshine(_locate(settings, name))
+    entry = _recognizer(settings, settings.asr.model)
+    folder = _locate(settings, entry.name)
+    try:
+        engine = Moonshine(folder, entry)
+    except ModelError as error:
+        # Its files are the right ones, so it is no model that runs here: trying again would not help.
+        msg = f"GATEWAY_ASR__MODEL: {error}"
+        raise ConfigError(msg) from error
     engine.warm_up()
     return engine
+
+
+def _recognizer(settings: Settings, name: str) -> Model:
+    """The manifest's entry of that name."""
+    known = manifest.catalogue(settings.models_dir)
+    recognizers = [entry.name for entry in known.values() if entry.family == "moonshine"]
+    if name not in recognizers:
+        what = "is no recognizer" if name in known else "is not known"
+        msg = (
+            f"GATEWAY_ASR__MODEL: '{name}' {what}; it may be {', '.join(recognizers)}, or none to run without. "
+            "Other architectures (streaming Moonshine, Whisper) do not run"
+        )
+        raise ConfigError(msg)
+    return known[name]
 
 
 def _locate(settings: Settings, name: str) -> Path:

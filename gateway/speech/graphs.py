@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from gateway.errors import GatewayError, ModelError
 from models.prepare import Prepared, prepare
 
+from .architecture import must_be_moonshine
 from .tokenizer import START
 
 __all__ = ["Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
@@ -184,6 +185,7 @@ class ShippedGraphs:
     def __init__(self, encoder: Path, decoder: Path) -> None:
         self._encoder = session(encoder, str(encoder))
         self._decoder = session(decoder, str(decoder))
+        must_be_moonshine(self._encoder, self._decoder, decoder.parent)
         names = [entry.name for entry in self._decoder.get_outputs()][1:]
         self._own = [name for name in names if ".decoder." in name]
         self._cross = [name for name in names if ".encoder." in name]

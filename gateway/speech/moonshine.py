@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from gateway.errors import InternalError
+from gateway.errors import InternalError, ModelError
 from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
 from gateway.speech.graphs import Audio, load
 from gateway.speech.tokenizer import END, START, Tokenizer
+from models import manifest
+from models.manifest import Model
 
 __all__ = ["Moonshine", "MoonshineSession", "loop", "prepare", "token_limit"]
 
@@ -36,8 +38,8 @@ _QUIET_PEAK = 0.03
 _LIFTED_PEAK = 0.25
 _MAX_LIFT = 16.0
 
-# A model of this family is trained to stop by 6.5 tokens a second (Moonshine's own decoding limit); the margin is
-# for short segments, in which one word is many tokens.
+# Moonshine's own decoding limit is 6.5 tokens a second where the tokenizer was made for the script; the manifest says
+# for which models it is more. The margin is for short segments, in which one word is many tokens.
 _TOKENS_PER_SECOND = 6.5
 _TOKENS_MARGIN = 8
 
@@ -97,21 +99,26 @@ class _Row:
 
 
 class Moonshine:
-    """The tiny English model; thread-safe, as :class:`~gateway.speech.engine.Engine` asks.
+    """A model of this family; thread-safe, as :class:`~gateway.speech.engine.Engine` asks.
 
     Args:
         directory: folder of ``encoder_model.ort``, ``decoder_model_merged.ort`` and ``tokenizer.bin``.
+        entry: what the manifest says of the model; None for the default one.
 
     Raises:
-        ModelError: a file is missing or is not a model.
+        ModelError: a file is missing or is not a model, or not of this family.
     """
 
     name = "moonshine-tiny-en"
-    languages = frozenset({"en"})
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, entry: Model | None = None) -> None:
+        entry = entry or manifest.model(self.name)
+        self.name = entry.name
+        self.languages = frozenset(entry.languages)
+        self._tokens_per_second = entry.tokens_per_second
         self._tokenizer = Tokenizer.read(directory / "tokenizer.bin")
         self._graphs = load(directory)
+        self._must_fit(directory)
 
     def open(self) -> Session:
         """A new utterance."""
@@ -138,6 +145,17 @@ class Moonshine:
         self._decode([noise])
         self._decode([noise, noise])
 
+    def _must_fit(self, directory: Path) -> None:
+        """A tokenizer with other tokens than the decoder's would turn what is heard into other words."""
+        noise = np.random.default_rng(0).normal(0, 1e-3, _RATE).astype(np.float32)
+        vocabulary = self._graphs.begin([noise], 1).step(np.full(1, START, np.int64)).shape[-1]
+        if len(self._tokenizer) > vocabulary:
+            msg = (
+                f"{directory}: tokenizer.bin has {len(self._tokenizer)} tokens, the decoder {vocabulary}: they are of "
+                "different models; run `gateway models verify`"
+            )
+            raise ModelError(msg)
+
     def _hypothesis(self, row: _Row, kind: Kind) -> Hypothesis:
         text = self._tokenizer.decode(row.ids)
         # What it hears in hold music and noise is often a mere "♪": nothing was said.
@@ -147,7 +165,7 @@ class Moonshine:
         return Hypothesis(text=text, final=kind is Kind.FINAL, confidence=confidence)
 
     def _decode(self, audio: Sequence[Audio]) -> list[_Row]:
-        rows = [_Row(token_limit(len(samples))) for samples in audio]
+        rows = [_Row(token_limit(len(samples), self._tokens_per_second)) for samples in audio]
         # What a row says last is not said to the decoder; START is.
         decoding = self._graphs.begin(audio, max(row.limit for row in rows))
         tokens = np.full(len(rows), START, np.int64)
@@ -180,9 +198,9 @@ def prepare(pcm: Pcm) -> Audio:
     return np.concatenate([audio, np.zeros(_TAIL, np.float32)])
 
 
-def token_limit(samples: int) -> int:
+def token_limit(samples: int, per_second: float = _TOKENS_PER_SECOND) -> int:
     """Most tokens that ``samples`` of 16 kHz audio may give."""
-    return int(samples / _RATE * _TOKENS_PER_SECOND) + _TOKENS_MARGIN
+    return int(samples / _RATE * per_second) + _TOKENS_MARGIN
 
 
 def loop(ids: Sequence[int]) -> int:

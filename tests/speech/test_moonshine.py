@@ -18,6 +18,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from gateway.errors import InternalError, ModelError
 from gateway.speech.engine import Engine, Job, Kind, Pcm, Session
 from gateway.speech.moonshine import Moonshine, MoonshineSession, loop, prepare, token_limit
+from models import manifest
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "cache" / "moonshine-tiny-en"
@@ -113,6 +114,10 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "encoder_model.ort").write_bytes(b"not a model")
     with pytest.raises(ModelError, match=r"encoder_model\.ort cannot be loaded; run `gateway models verify`"):
         Moonshine(tmp_path)
+
+
+def test_a_models_own_bound_of_tokens_holds() -> None:
+    assert (token_limit(16_000), token_limit(16_000, 13.0), token_limit(160_000, 13.0)) == (14, 21, 138)
 
 
 # --- the real model ---------------------------------------------------------------------------------------------
@@ -246,3 +251,48 @@ def test_another_engines_session_is_refused(moonshine: Moonshine) -> None:
 
     with pytest.raises(InternalError, match="a Foreign is not a session of this engine"):
         moonshine.step([Job(Foreign(), Kind.FINAL)])
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The real model's files in a folder of their own."""
+    for name in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"):
+        (tmp_path / name).symlink_to(MODEL / name)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_manifests_entry_says_what_the_model_is(copy: Path, turns: list[tuple[Pcm, str]]) -> None:
+    entry = manifest.model("moonshine-tiny-ja")
+    engine = Moonshine(copy, entry)
+    assert (engine.name, engine.languages) == ("moonshine-tiny-ja", frozenset({"ja"}))
+    # Hardly more than the margin of eight tokens: the text is cut off there.
+    short = Moonshine(copy, entry.model_copy(update={"tokens_per_second": 0.5}))
+    pcm, _ = max(turns, key=lambda turn: len(turn[0]))
+    whole, cut = (decoder.step([job(decoder, pcm)])[0].text for decoder in (engine, short))
+    assert whole.startswith(cut[: len(cut) // 2])
+    assert len(cut) < len(whole)
+
+
+@pytest.mark.slow
+def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
+    content = (MODEL / "tokenizer.bin").read_bytes()
+    (copy / "tokenizer.bin").unlink()
+    (copy / "tokenizer.bin").write_bytes(content + b"\x01a")
+    with pytest.raises(ModelError, match=r"tokenizer\.bin has 32769 tokens, the decoder 32768: they are of different"):
+        Moonshine(copy)
+
+
+@pytest.mark.slow
+def test_graphs_of_another_architecture_are_refused(copy: Path) -> None:
+    (copy / "decoder_model_merged.ort").unlink()
+    (copy / "decoder_model_merged.ort").symlink_to(MODEL / "encoder_model.ort")
+    takes = r"decoder_model_merged\.ort takes attention_mask, input_values instead of .*past_key_values.…"
+    with pytest.raises(ModelError, match=takes + ": it is of another architecture or export; what runs is"):
+        Moonshine(copy)
+    (copy / "encoder_model.ort").unlink()
+    (copy / "encoder_model.ort").symlink_to(MODEL / "decoder_model_merged.ort")
+    with pytest.raises(
+        ModelError, match=r"encoder_model\.ort takes .*past_key_values.… instead of attention_mask, input_"
+    ):
+        Moonshine(copy)
