@@ -97,6 +97,13 @@ class Builder:
             outputs.append(self.fused("MatMulIntegerToFloat", *inputs))
         return outputs
 
+    def product(self, what: str, linear: Linear, zero: int) -> str:
+        """``what`` (unsigned bytes, ``zero`` stands for 0) times 8-bit weights, in units of its bytes."""
+        one = self.weight(np.array(1, np.float32))
+        weight, scale, weight_zero = self._linear(linear)
+        inputs = [what, weight, one, scale, self.weight(np.array(zero, np.uint8)), weight_zero]
+        return self.fused("MatMulIntegerToFloat", *inputs)
+
     def _linear(self, linear: Linear) -> tuple[str, str, str]:
         """Weight, scale and zero point; one number stands for all where all are the same."""
         one = linear.scale.min() == linear.scale.max() and linear.zero.min() == linear.zero.max()

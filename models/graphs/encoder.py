@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .build import FLOAT, Builder
 from .layout import Layout, rotary
 from .source import Source
+from .stem import stem
 
 __all__ = ["encoder_graph"]
 
@@ -32,7 +33,7 @@ def encoder_graph(encoder: Source, decoder: Source, layout: Layout, *, signed: b
     """
     build = Builder("moonshine-encoder", signed=signed)
     build.input("audio", FLOAT, [1, "samples"])
-    state = _stem(build, encoder)
+    state = stem(build, encoder)
     cos, sin = rotary(encoder, POSITIONS, layout.size)
     table = (build.weight(np.zeros(1, np.int64)), build.weight(cos, "cos"), build.weight(sin, "sin"))
     normed = build.norm(state, _gamma(encoder, "layers.0/input_layernorm"))
@@ -55,38 +56,21 @@ def _gamma(source: Source, name: str) -> NDArray[Any]:
     return source.input(f"{name}/LayerNormalization_output_0", 1)
 
 
-def _stem(build: Builder, source: Source) -> str:
-    """Three convolutions: 384 samples a frame; result (1, frames, hidden)."""
-    axis = build.weight(np.array([1], np.int64))
-    sound = build.one("Unsqueeze", "audio", axis)
-    first = source.input("Tanh_output_0", 1)
-    waves = build.one("Tanh", build.one("Conv", sound, build.weight(first), kernel_shape=[127], strides=[64]))
-    # One group: the mean and variance of everything there is.
-    flat = build.one("Reshape", waves, build.weight(np.array([0, 1, -1], np.int64)))
-    ones, zeros = np.ones(1, np.float32), np.zeros(1, np.float32)
-    flat = build.one("InstanceNormalization", flat, build.weight(ones), build.weight(zeros), epsilon=1e-5)
-    waves = build.one("Reshape", flat, build.weight(np.array([0, len(first), -1], np.int64)))
-    for kind in ("Mul", "Add"):
-        waves = build.one(kind, waves, build.weight(source.input(f"groupnorm/{kind}_output_0", 1)))
-    for name, size, stride in (("conv2", 7, 3), ("conv3", 3, 2)):
-        weight, bias = (source.input(f"{name}/Conv_output_0", index) for index in (1, 2))
-        waves = build.one(
-            "Conv", waves, build.weight(weight), build.weight(bias), kernel_shape=[size], strides=[stride]
-        )
-        waves = build.fused("Gelu", waves)
-    return build.one("Transpose", waves, perm=[0, 2, 1])
-
-
 def _attention(
     build: Builder, source: Source, layout: Layout, name: str, normed: str, table: tuple[str, str, str]
 ) -> str:
-    """Every frame attends to all. Plain products: ONNX Runtime's fused attention takes half as long again here."""
+    """Every frame attends to all. Plain products: ONNX Runtime's fused attention takes half as long again here.
+
+    They read the heads where they lie, (frames, heads, size): ``transBatch`` spares three transposes.
+    """
     parts = [source.linear(f"{name}/{side}_proj/MatMul_output_0") for side in "qkv"]
-    apart = build.weight(np.array([1, -1, layout.heads, layout.size], np.int64))
-    query, key, value = (_heads(build, flat, apart) for flat in build.linears(normed, parts))
+    apart = build.weight(np.array([-1, layout.heads, layout.size], np.int64))
+    query, key, value = build.linears(normed, parts)
     query, key = (build.fused("RotaryEmbedding", what, *table, interleaved=1) for what in (query, key))
-    weights = build.one("Softmax", build.fused("FusedMatMul", query, key, transB=1, alpha=layout.scale), axis=-1)
-    mixed = build.one("Transpose", build.one("MatMul", weights, value), perm=[0, 2, 1, 3])
+    query, key, value = (build.one("Reshape", what, apart) for what in (query, key, value))
+    scores = build.fused("FusedMatMul", query, key, transBatchA=1, transBatchB=1, transB=1, alpha=layout.scale)
+    weights = build.one("Softmax", scores, axis=-1)
+    mixed = build.one("Transpose", build.fused("FusedMatMul", weights, value, transBatchB=1), perm=[1, 0, 2])
     together = build.weight(np.array([1, -1, layout.heads * layout.size], np.int64))
     return build.linear(build.one("Reshape", mixed, together), source.linear(f"{name}/o_proj/MatMul_output_0"))
 

@@ -37,6 +37,13 @@ class Linear:
         return Linear(self.weight, self.scale * np.float32(factor), self.zero)
 
     @classmethod
+    def rounded(cls, matrix: NDArray[np.float32]) -> Linear:
+        """A float ``matrix`` (inputs, outputs) in 8 bits, symmetrically, with a scale of each output."""
+        scale = np.maximum(np.abs(matrix).max(axis=0), np.finfo(np.float32).tiny) / np.float32(127)
+        weight = (np.round(matrix / scale) + 128).astype(np.uint8)
+        return cls(weight, scale.astype(np.float32), np.full(len(scale), 128, np.uint8))
+
+    @classmethod
     def beside(cls, parts: list[Linear]) -> Linear:
         """Products of one input, made one; the same numbers come out, side by side."""
         return cls(

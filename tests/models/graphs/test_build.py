@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
-from models.graphs.build import FLOAT, Builder
+from models.graphs.build import FLOAT, UINT8, Builder
 from models.graphs.source import Linear
 from models.prepare import signed_products_are_exact
 
@@ -115,3 +115,21 @@ def test_a_sum_and_its_norm() -> None:
     twice = 2 * numbers().astype(np.float64)
     expected = (twice - twice.mean(axis=1, keepdims=True)) / np.sqrt(twice.var(axis=1, keepdims=True) + 1e-5) * gamma
     assert heard == pytest.approx(np.concatenate([expected, twice], axis=1), abs=1e-5)
+
+
+@pytest.mark.parametrize("signed", SIGNED)
+def test_a_matrix_is_rounded_by_outputs(signed: bool) -> None:
+    """A small output next to a large one keeps its bits; one of zeros stays zeros."""
+    matrix = np.random.default_rng(5).normal(size=(24, 16)).astype(np.float32) * np.logspace(
+        -4, 2, 16, dtype=np.float32
+    )
+    matrix[:, 7] = 0
+    by = Linear.rounded(matrix)
+    restored = (by.weight.astype(np.float64) - by.zero) * by.scale
+    assert np.all(np.abs(restored - matrix) <= np.abs(matrix).max(axis=0) / 127 * 0.501)
+    build = Builder("bytes", signed=signed)
+    build.input("x", UINT8, ["rows", 24])
+    build.output(build.product("x", by, 100), FLOAT, ["rows", 16])
+    what = np.random.default_rng(6).integers(0, 256, (3, 24), np.uint8)
+    (name,) = (entry.name for entry in build.model().graph.output)
+    assert run(build, {"x": what}, name) == pytest.approx((what - 100.0) @ restored, rel=1e-4, abs=1e-2)
