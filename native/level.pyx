@@ -73,12 +73,28 @@ cdef class LevelGate:
         cdef unsigned char[::1] out = admitted.view(np.uint8)
         cdef Py_ssize_t index
         for index in range(levels.shape[0]):
-            if levels[index] >= self._gate_db:
-                self._quiet = 0
-            elif self._quiet <= self._hold:
-                self._quiet += 1
-            out[index] = self._quiet <= self._hold
+            out[index] = self._asks(levels[index])
         return admitted
+
+    def look(self, const short[:, ::1] frames not None):
+        """Levels of frames, and whether the model is asked about each."""
+        cdef Py_ssize_t samples = frames.shape[1]
+        cdef Py_ssize_t row
+        cdef float level_db
+        levels = []
+        asked = []
+        for row in range(frames.shape[0]):
+            level_db = <float>(level_of(&frames[row, 0], samples) if samples else FLOOR)
+            levels.append(level_db)
+            asked.append(self._asks(level_db))
+        return levels, asked
+
+    cdef bint _asks(self, float level_db) noexcept:
+        if level_db >= self._gate_db:
+            self._quiet = 0
+        elif self._quiet <= self._hold:
+            self._quiet += 1
+        return self._quiet <= self._hold
 
     def reset(self):
         """Forget the quiet so far."""

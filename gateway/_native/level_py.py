@@ -96,6 +96,22 @@ class LevelGate:
             admitted[index] = self._quiet <= self._hold
         return admitted
 
+    def look(self, frames: NDArray[np.int16]) -> tuple[list[float], list[bool]]:
+        """Levels of frames, and whether the model is asked about each: both steps for one track's few frames at once.
+
+        Args:
+            frames: 16-bit samples, shape ``(frames, samples)``, contiguous.
+
+        Returns:
+            As :func:`frame_levels_db` and :meth:`admit` have it, as lists: for a frame or two an array costs more than
+            what is in it.
+
+        Raises:
+            ValueError: not two-dimensional, not contiguous, or not int16.
+        """
+        levels = frame_levels_db(frames)
+        return levels.tolist(), self.admit(levels).tolist()
+
     def reset(self) -> None:
         """Forget the quiet so far."""
         self._quiet = 0

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from gateway import metrics
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, VoiceActivity
+from gateway.speech.guards import guard
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.sentence import Verdict, read
@@ -74,6 +74,10 @@ class OpenTrack:
     speculation: asyncio.Future[Hypothesis] | None = None
     pause: int = 0
     patience_ends: float = 0.0
+
+
+_Taken = tuple[OpenTrack, Pcm, list[bool]]
+"""A track, its frames, and for each whether the model is asked about it."""
 
 
 class SpeechStage:
@@ -175,29 +179,30 @@ class SpeechStage:
 
     async def _pass(self) -> None:
         now, now_ms = time.monotonic(), monotonic_ms()
-        taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]] = []
+        taken: list[_Taken] = []
         for track in list(self._tracks):
             if track.speech.waiting and now > track.patience_ends:
                 self._advise(track, track.pause, Verdict.OPEN)
-            if track.done.done():
-                continue
+                if track.done.done():
+                    continue
             try:
-                frames = track.speech.take(now_ms)
+                handed = track.speech.take(now_ms)
             except Exception:
                 self._abandon(track)
                 continue
-            if frames is not None:
-                taken.append((track, *frames))
+            if handed is not None:
+                taken.append((track, *handed))
         if not taken:
             return
-        if any(mask.any() for _, _, mask in taken):
+        frames = sum(len(mask) for _, _, mask in taken)
+        asked = sum(sum(mask) for _, _, mask in taken)
+        if asked:
             loop = asyncio.get_running_loop()
             judged = await loop.run_in_executor(self._worker, self._judge, taken)
         else:
-            judged = [np.zeros(len(frames), np.float32) for _, frames, _ in taken]
-        asked = sum(int(mask.sum()) for _, _, mask in taken)
+            judged = [[0.0] * len(mask) for _, _, mask in taken]
         metrics.VAD_FRAMES.labels("model").inc(asked)
-        metrics.VAD_FRAMES.labels("gate").inc(sum(len(mask) for _, _, mask in taken) - asked)
+        metrics.VAD_FRAMES.labels("gate").inc(frames - asked)
         for (track, _, _), probabilities in zip(taken, judged, strict=True):
             self._hear(track, track.speech.judge(probabilities))
 
@@ -229,16 +234,17 @@ class SpeechStage:
         self._give_up(track)
         self._remove(track)
 
-    def _judge(self, taken: list[tuple[OpenTrack, Pcm, NDArray[np.bool_]]]) -> list[NDArray[np.float32]]:
+    def _judge(self, taken: list[_Taken]) -> list[list[float]]:
         """Run the model over the frames that need it, a round for each frame of a track; on the worker thread."""
         started = time.perf_counter()
-        judged = [np.zeros(len(frames), np.float32) for _, frames, _ in taken]
-        wanted = [np.flatnonzero(mask) for _, _, mask in taken]
-        for turn in range(max(len(indices) for indices in wanted)):
-            rows = [row for row, indices in enumerate(wanted) if len(indices) > turn]
+        judged = [[0.0] * len(mask) for _, _, mask in taken]
+        # Numbers of the frames that each track asks about; most often it is one, the only one.
+        wanted = [[at for at, ask in enumerate(mask) if ask] for _, _, mask in taken]
+        for turn in range(max(map(len, wanted))):
+            rows = [row for row, frames in enumerate(wanted) if len(frames) > turn]
             slots = np.array([taken[row][0].speech.slot for row in rows], np.int64)
-            frames = np.stack([taken[row][1][wanted[row][turn]] for row in rows])
-            for row, probability in zip(rows, self._voice.judge(slots, frames), strict=True):
+            batch = np.concatenate([taken[row][1][wanted[row][turn] : wanted[row][turn] + 1] for row in rows])
+            for row, probability in zip(rows, self._voice.judge(slots, batch).tolist(), strict=True):
                 judged[row][wanted[row][turn]] = probability
         metrics.VAD_SECONDS.inc(time.perf_counter() - started)
         return judged
@@ -335,5 +341,7 @@ class _Reading:
         self.tell(None if failed else future.result())
 
     def tell(self, hypothesis: Hypothesis | None) -> None:
+        if hypothesis is not None:
+            hypothesis = guard(hypothesis, self.segment.speech_ms, self.segment.speech)
         metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - self.ended)
         self.listener.on_text(self.mark, self.segment, hypothesis)

@@ -10,19 +10,20 @@ Positions are samples of stream time, so that offsets survive gaps.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway import metrics
 from gateway._native import endpoint, level, mulaw
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Pcm
+from gateway.speech.guards import SpeechEvidence
 from gateway.speech.patience import FRAME_MS, Patience
 from gateway.speech.sentence import Verdict
 
@@ -59,7 +60,8 @@ class Segment:
     """An utterance's audio and place.
 
     ``start`` and ``end`` are the audible speech, in samples of stream time; ``pcm`` reaches beyond it on both sides
-    (pre-roll and post-roll) so that no word is cut. ``decided`` is how far had been heard when it was found to be over.
+    (pre-roll and post-roll) so that no word is cut. ``decided`` is how far had been heard when it was found to be over;
+    ``speech`` is what voice activity knows of it.
     """
 
     start: int
@@ -67,6 +69,12 @@ class Segment:
     pcm: Pcm
     ending: Ending
     decided: int = 0
+    speech: SpeechEvidence | None = None
+
+    @property
+    def speech_ms(self) -> int:
+        """The length of the audible speech."""
+        return (self.end - self.start) * FRAME_MS // FRAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ Found = Segment | Pause | Resumption
 class _Batch:
     """Frames handed out and not judged yet; ``closing`` ends the utterance behind them."""
 
-    levels: NDArray[np.float32]
+    levels: list[float]
     closing: Ending | None
 
 
@@ -126,6 +134,10 @@ class SpeechTrack:
         # Audio that an utterance may still need, as the μ-law it came as: half the memory. Begins at `_kept_from`.
         self._kept = bytearray()
         self._kept_from = 0
+        # What was judged of it: of each frame that the endpointer had, the probability and the level.
+        self._threshold = vad.threshold
+        self._probabilities = array("f")
+        self._levels = array("f")
         # A gap in the media was jumped over: the voice activity model has to forget what was before it.
         self.jumped = False
         self._dropped = media.dropped_samples
@@ -133,12 +145,12 @@ class SpeechTrack:
         self._origin = media.read_position
         self._batch: _Batch | None = None
 
-    def take(self, now_ms: int) -> tuple[Pcm, NDArray[np.bool_]] | None:
+    def take(self, now_ms: int) -> tuple[Pcm, list[bool]] | None:
         """The frames that wait, and which of them the voice activity model has to judge.
 
         Returns:
-            Frames of shape ``(n, 256)`` and a mask of shape ``(n,)``; None when there is nothing to do. A mask of
-            False is a frame in a long quiet: silence without asking the model.
+            Frames of shape ``(n, 256)`` and a mask of n; None when there is nothing to do. A mask of False is a frame
+            in a long quiet: silence without asking the model.
         """
         media = self.media
         if len(self._held) >= MAX_FRAMES_A_PASS:
@@ -158,10 +170,10 @@ class SpeechTrack:
         if media.dropped_samples != self._dropped:
             metrics.AUDIO_DROPPED.inc(media.dropped_samples - self._dropped)
             self._dropped = media.dropped_samples
-        levels = level.frame_levels_db(pcm)
+        levels, asked = self._gate.look(pcm)
         self._batch = _Batch(levels, closing)
         self._kept += mulaw.encode(pcm.ravel())
-        return pcm, self._gate.admit(levels)
+        return pcm, asked
 
     def _closing(self, now_ms: int) -> Ending | None:
         """Whether the utterance ends behind what can be read now, whatever the frames say."""
@@ -172,17 +184,18 @@ class SpeechTrack:
             return Ending.JUMP
         if self.finishing:
             return Ending.FINISH
-        late_ms = self._enough(self._verdict) * FRAME_MS + LATE_MEDIA_MS
-        if self._endpointer.open and media.last_media_ms and now_ms - media.last_media_ms > late_ms:
-            return Ending.MISSING
+        # The cheap question first: of a track with media it is all that is asked, at every pass.
+        late_ms = now_ms - media.last_media_ms - LATE_MEDIA_MS
+        if late_ms > 0 and media.last_media_ms and self._endpointer.open:
+            return Ending.MISSING if late_ms > self._enough(self._verdict) * FRAME_MS else None
         return None
 
-    def judge(self, probabilities: NDArray[np.float32]) -> Iterator[Found]:
+    def judge(self, probabilities: Iterable[float]) -> Iterator[Found]:
         """Take the probabilities of the frames that :meth:`take` handed out; yield what they show, in order."""
         batch, self._batch = self._batch, None
         if batch is None:
             return
-        self._held.extend(zip(probabilities.tolist(), batch.levels.tolist(), strict=True))
+        self._held.extend(zip(probabilities, batch.levels, strict=True))
         yield from self._push()
         if batch.closing is not None:
             # Nobody waits for an answer any more.
@@ -211,7 +224,10 @@ class SpeechTrack:
         while self._held and not self._decisive():
             if machine.silence_run and machine.open:
                 machine.silence_frames = self._enough(self._verdict)
-            events = machine.push(*self._held.popleft())
+            probability, level_db = self._held.popleft()
+            self._probabilities.append(probability)
+            self._levels.append(level_db)
+            events = machine.push(probability, level_db)
             if events & (endpoint.RESUMED | endpoint.ENDED | endpoint.CUT):
                 self._asked, self._verdict = False, Verdict.OPEN
             if events & endpoint.RESUMED:
@@ -248,12 +264,15 @@ class SpeechTrack:
         self._asked, self._verdict = False, Verdict.OPEN
         self._gate.reset()
         self._kept.clear()
+        del self._probabilities[:], self._levels[:]
         self._kept_from = 0
         self._origin = self.media.read_position
 
     def _drop_before(self, frame: int) -> None:
         if frame > self._kept_from:
-            del self._kept[: (frame - self._kept_from) * FRAME]
+            gone = frame - self._kept_from
+            del self._kept[: gone * FRAME]
+            del self._probabilities[:gone], self._levels[:gone]
             self._kept_from = frame
 
     def _segment(self, start: int, end: int, ending: Ending) -> Segment:
@@ -263,7 +282,11 @@ class SpeechTrack:
         else:
             speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
         at = [self._origin + frame * FRAME for frame in (speech_start, speech_end, machine.frame)]
-        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2])
+        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2], self._evidence(start, end))
+
+    def _evidence(self, start: int, end: int) -> SpeechEvidence:
+        frames = slice(max(0, start - self._kept_from), max(0, end - self._kept_from))
+        return SpeechEvidence.of(self._probabilities[frames], self._levels[frames], self._threshold)
 
     def _pcm(self, start: int, end: int) -> Pcm:
         """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""

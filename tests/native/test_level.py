@@ -115,6 +115,17 @@ def test_twin_gates_agree_for_any_chunking(gate_db: float, hold: int, levels: li
     assert admitted.tolist() == whole.tolist()
 
 
+@given(hnp.arrays(np.int16, st.tuples(st.integers(0, 6), st.integers(0, 60))), st.integers(0, 3))
+def test_a_look_is_level_and_gate_in_one(frames: NDArray[np.int16], hold: int) -> None:
+    together = [kernel.LevelGate(-20.0, hold).look(frames) for kernel in (level, level_py)]
+    levels = level.frame_levels_db(frames)
+    asked = level.LevelGate(-20.0, hold).admit(levels)
+    for seen, admitted in together:
+        assert seen == pytest.approx(levels.tolist(), abs=1e-4)
+        assert admitted == asked.tolist()
+        assert all(type(value) is bool for value in admitted)
+
+
 def test_the_gate_closes_after_the_hold(kernel: ModuleType) -> None:
     gate = kernel.LevelGate(-60.0, 3)
     levels = np.array([-20, -70, -70, -70, -70, -70, -60, -70], np.float32)
@@ -132,3 +143,7 @@ def test_the_gate_refuses_what_it_cannot_read(kernel: ModuleType) -> None:
         gate.admit(np.zeros(4))
     with pytest.raises(TypeError):
         gate.admit(None)
+    with pytest.raises(ValueError, match=r".+"):
+        gate.look(np.zeros(256, np.int16))
+    with pytest.raises(TypeError):
+        gate.look(None)

@@ -56,7 +56,7 @@ class Line:
     def work(self, now_ms: int | None = None) -> None:
         while (taken := self.speech.take(self.now_ms if now_ms is None else now_ms)) is not None:
             frames, mask = taken
-            self.asked += int(mask.sum())
+            self.asked += sum(mask)
             self.hear(self.speech.judge(loudness(frames) * mask))
             if self.speech.finished or now_ms is not None:
                 break
