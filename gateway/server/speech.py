@@ -89,5 +89,7 @@ async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechStage 
     stage = SpeechStage(silero, engine, recognizer, settings.vad, settings.endpoint)
     stage.start()
     stack.push_async_callback(stage.close)
-    log.info("models loaded", asr=engine.name, threads=threads)
+    log.info("models loaded", asr=engine.name, languages=",".join(sorted(engine.languages)), threads=threads)
+    if engine.languages != {"en"}:
+        log.warning("redaction knows English words only: numbers spoken in another language are not hidden")
     return stage

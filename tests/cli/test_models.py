@@ -136,9 +136,10 @@ def test_what_is_trusted_is_shown_and_then_binds(site: Site, tmp_path: Path) -> 
         (["--sha256", f"x={'0' * 64}"], r"has no file x, it has encoder_model\.ort"),
         (["--sha256", f"tokenizer.bin={'0' * 64}"], r"is known of tokenizer\.bin; an entry in models\.toml"),
         (["silero-vad", "--sha256", f"x={'0' * 64}"], "--sha256 is for one model"),
+        (["--from", "/nowhere"], "--from /nowhere: there is no such file or folder"),
     ],
 )
-def test_a_wrong_checksum_option_is_the_callers_mistake(
+def test_a_wrong_option_is_the_callers_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], complaint: str
 ) -> None:
     monkeypatch.setenv("GATEWAY_MODELS_DIR", str(tmp_path))

@@ -26,6 +26,7 @@ from gateway.cli.main import app
 from gateway.cli.metrics_doc import with_table
 from gateway.cli.settings_doc import settings
 from gateway.config import load
+from models import manifest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -242,14 +243,25 @@ class TestRequests:
             assert dumped == answer
 
     @each("toml")
-    def test_toml_is_settings(self, block: Block, tmp_path: Path) -> None:
+    def test_toml_is_settings_or_models(self, block: Block, tmp_path: Path) -> None:
         values = tomllib.loads(block.text)
+        if "model" in values:
+            (tmp_path / "models.toml").write_text(block.text)
+            assert len(manifest.read(tmp_path / "models.toml")) == len(values["model"])
+            return
         values["webhook"]["secret_value"] = "given by the environment"
         file = tmp_path / "gateway.toml"
         lines = [f"{key} = {value!r}".replace("'", '"') for key, value in values.items() if not isinstance(value, dict)]
         lines += ["[webhook]", *(f'{key} = "{value}"' for key, value in values["webhook"].items())]
         file.write_text("\n".join(lines))
         assert load(file).port == 8080
+
+
+def test_the_table_of_models_is_the_manifest() -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\S+)`(?: \(default\))? \| [\w ]+ \| ([\d.]+) \| ([\w ]+) \|$", page, re.MULTILINE)
+    recognizers = [entry for entry in manifest.known().values() if entry.family == "moonshine"]
+    assert rows == [(entry.name, f"{entry.size / 1e6:.1f}", entry.licence) for entry in recognizers]
 
 
 def rendered(element: ElementTree.Element) -> Any:
