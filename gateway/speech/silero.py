@@ -2,7 +2,7 @@
 
 The model is recurrent. Each track owns a *slot*: a row of the model's state and the last samples of its
 previous frame. One worker thread judges; the event loop acquires, resets and releases slots meanwhile and
-never waits for a run.
+never waits for a run. The graph is that of :mod:`models.voice`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from gateway.errors import InternalError, ModelError
+from models.voice import HOP, UNITS, WINDOW, WINDOWS, voice_graph
 
 __all__ = ["CONTEXT", "FRAME", "RATE", "Silero"]
 
@@ -24,7 +25,9 @@ FRAME = 256
 """Samples of a frame, 32 ms: the only size the 8 kHz head takes."""
 CONTEXT = 32
 """Samples of the previous frame that go before each frame."""
-_UNITS = 128  # of the recurrent state, for each of its two parts (hidden, cell)
+_MIRROR = 32
+"""Samples that the model reads again, backwards, behind each frame."""
+_LINE = CONTEXT + FRAME + _MIRROR
 _FIRST_CAPACITY = 64
 
 
@@ -32,18 +35,23 @@ class Silero:
     """A loaded voice-activity model with the state of all tracks.
 
     Args:
-        path: the ONNX file (silero-vad 6.x, both heads).
+        path: the ONNX file as shipped (silero-vad 6.x, both heads).
+        conditioned: with what :mod:`models.voice` puts in front of the model for bad lines; without it the
+            probabilities are the shipped model's.
 
     Raises:
         ModelError: the file is missing, or is not that model.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._session = _load(path)
-        self._rate = np.array(RATE, dtype=np.int64)
+    def __init__(self, path: Path, *, conditioned: bool = True) -> None:
+        self._session = _load(voice_graph(path, conditioned=conditioned), path)
         # Only the thread that judges touches the arrays; the lock keeps the bookkeeping below, never a run.
-        self._state: NDArray[np.float32] = np.zeros((2, _FIRST_CAPACITY, _UNITS), dtype=np.float32)
+        self._state: NDArray[np.float32] = np.zeros((2, _FIRST_CAPACITY, UNITS), dtype=np.float32)
+        # Samples are whole numbers on the scale of 16 bits here; the graph scales them.
         self._context: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, CONTEXT), dtype=np.float32)
+        # What a run reads: memory that is kept, because fresh pages cost more than the copying.
+        self._lines: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, _LINE), dtype=np.float32)
+        self._windows: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, WINDOWS, WINDOW), dtype=np.float32)
         self._lock = threading.Lock()
         self._capacity = _FIRST_CAPACITY
         self._free = list(range(_FIRST_CAPACITY - 1, -1, -1))
@@ -125,19 +133,29 @@ class Silero:
             self._end()
 
     def _run(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
-        samples: NDArray[np.float32] = np.empty((len(slots), CONTEXT + FRAME), dtype=np.float32)
-        samples[:, :CONTEXT] = self._context[slots]
-        np.multiply(frames, np.float32(1 / 32768), out=samples[:, CONTEXT:])
-        feed = {"input": samples, "state": self._state[:, slots], "sr": self._rate}
+        windows = self._fill(slots, frames)
+        feed = {"windows": windows, "hidden": self._state[0, slots], "cell": self._state[1, slots]}
         try:
-            probabilities, state = self._session.run(("output", "stateN"), feed)
+            probabilities, hidden, cell = self._session.run(("probability", "new_hidden", "new_cell"), feed)
         except Exception as error:  # the runtime's exceptions share no base of their own
             msg = f"the voice-activity model refused a batch of {len(slots)}: {error}"
             raise ModelError(msg) from error
-        self._state[:, slots] = state
-        self._context[slots] = samples[:, FRAME:]
+        self._state[0, slots] = hidden
+        self._state[1, slots] = cell
+        self._context[slots] = frames[:, FRAME - CONTEXT :]
         result: NDArray[np.float32] = probabilities[:, 0]
         return result
+
+    def _fill(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
+        """The windows of each row's line: context, frame, and the frame's end mirrored at its last sample."""
+        lines = self._lines[: len(slots)]
+        lines[:, :CONTEXT] = self._context[slots]
+        lines[:, CONTEXT:-_MIRROR] = frames
+        lines[:, -_MIRROR:] = frames[:, -2 : -_MIRROR - 2 : -1]
+        windows = self._windows[: len(slots)]
+        for index in range(WINDOWS):
+            windows[:, index] = lines[:, index * HOP : index * HOP + WINDOW]
+        return windows
 
     def _begin(self) -> None:
         with self._lock:
@@ -150,8 +168,10 @@ class Silero:
             self._fresh.clear()
         missing = capacity - len(self._context)
         if missing > 0:
-            self._state = np.concatenate((self._state, np.zeros((2, missing, _UNITS), np.float32)), axis=1)
+            self._state = np.concatenate((self._state, np.zeros((2, missing, UNITS), np.float32)), axis=1)
             self._context = np.concatenate((self._context, np.zeros((missing, CONTEXT), np.float32)))
+            self._lines = np.zeros((capacity, _LINE), np.float32)
+            self._windows = np.zeros((capacity, WINDOWS, WINDOW), np.float32)
         self._state[:, fresh] = 0.0
         self._context[fresh] = 0.0
 
@@ -181,10 +201,7 @@ class Silero:
             raise ValueError(msg)
 
 
-def _load(path: Path) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        msg = f"{path}: the voice-activity model is not there; `gateway models fetch` fetches it"
-        raise ModelError(msg)
+def _load(graph: bytes, path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -194,13 +211,7 @@ def _load(path: Path) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's exceptions share no base of their own
-        msg = f"{path}: is not a model that ONNX Runtime reads; `gateway models verify` tells more ({error})"
+        msg = f"{path}: ONNX Runtime refuses the graph made of it ({error})"
         raise ModelError(msg) from error
-    inputs = {value.name for value in session.get_inputs()}
-    outputs = {value.name for value in session.get_outputs()}
-    if inputs != {"input", "state", "sr"} or outputs != {"output", "stateN"}:
-        msg = f"{path}: has inputs {sorted(inputs)} and outputs {sorted(outputs)}; Silero VAD 6 is needed"
-        raise ModelError(msg)
-    return session

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from gateway._native import mulaw
 from gateway.errors import InternalError, ModelError
 from gateway.speech.silero import FRAME, Silero
 
 ROOT = Path(__file__).parents[2]
 MODEL = Path(os.environ.get("GATEWAY_MODELS_DIR", ROOT / "models" / "cache")) / "silero-vad" / "silero_vad.onnx"
-SPEECH = ROOT.parent / "shared" / "speech"
+CALL = ROOT / "samples" / "support-call.wav"
+THRESHOLD = 0.42
 
 needs_model = pytest.mark.skipif(not MODEL.is_file(), reason="run `gateway models fetch silero-vad`")
-needs_speech = pytest.mark.skipif(not SPEECH.is_dir(), reason="the speech for measuring is not beside the project")
 
 
 @pytest.fixture(scope="module")
@@ -162,16 +165,101 @@ def test_wrong_batches_are_refused(model: Silero) -> None:
         model.reset(model.capacity - 1)
 
 
-@needs_model
-@needs_speech
-@pytest.mark.slow
-def test_speech_is_told_from_silence(model: Silero) -> None:
-    pcm, rate = soundfile.read(SPEECH / "utterances" / "jfk.wav", dtype="int16")
+@pytest.fixture(scope="module")
+def plain() -> Silero:
+    """Without what is put in front of the model."""
+    return Silero(MODEL, conditioned=False)
+
+
+@pytest.fixture(scope="module")
+def speech() -> NDArray[np.float64]:
+    """20 s of the sample's agent, whose loud frames are at about −16 dBFS."""
+    pcm, rate = soundfile.read(CALL, dtype="int16", frames=160_000)
     assert rate == 8000
-    frames = pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME)
-    assert np.mean(one_by_one(model, frames) > 0.42) > 0.5
-    hiss = np.random.default_rng(1).normal(0, 30, (100, FRAME)).astype(np.int16)
-    assert one_by_one(model, hiss)[5:].max() < 0.3
+    return np.asarray(pcm[:, 1], np.float64)
+
+
+def telephoned(signal: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Frames of a signal on the scale of 16 bits, through μ-law."""
+    pcm = mulaw.decode(mulaw.encode(np.clip(np.rint(signal), -32768, 32767).astype(np.int16)))
+    return pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME)
+
+
+def found(model: Silero, signal: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which frames the model takes for speech."""
+    return np.asarray(one_by_one(model, telephoned(signal)) > THRESHOLD)
+
+
+def shipped(frames: NDArray[np.int16]) -> NDArray[np.float32]:
+    """What the shipped model says, run as its authors do: one track, 32 samples of context, the state handed on."""
+    session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+    state, context = np.zeros((2, 1, 128), np.float32), np.zeros(32, np.float32)
+    probabilities = []
+    for frame in frames.astype(np.float32) / 32768:
+        feed = {"input": np.concatenate([context, frame])[None], "state": state, "sr": np.array(8000)}
+        probability, state = session.run(("output", "stateN"), feed)
+        probabilities.append(probability[0, 0])
+        context = frame[-32:]
+    return np.array(probabilities, np.float32)
+
+
+@needs_model
+@pytest.mark.slow
+def test_unconditioned_it_is_the_shipped_model(plain: Silero, speech: NDArray[np.float64]) -> None:
+    frames = telephoned(speech)
+    theirs = shipped(frames)
+    np.testing.assert_allclose(one_by_one(plain, frames), theirs, atol=1e-4)
+    assert theirs.min() < 0.01
+    assert theirs.max() > 0.99
+
+
+@needs_model
+@pytest.mark.slow
+def test_on_a_good_line_conditioning_changes_little(model: Silero, plain: Silero, speech: NDArray[np.float64]) -> None:
+    assert np.mean(found(model, speech) == found(plain, speech)) > 0.97
+
+
+Line = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+LINES: dict[str, Line] = {
+    "offset": lambda signal, _: signal + 3000,
+    "drift": lambda signal, seconds: signal + 3000 * np.sin(2 * np.pi * seconds),
+    "very quiet": lambda signal, _: signal * 10 ** (-40 / 20),
+    "very quiet with an offset": lambda signal, _: signal * 10 ** (-34 / 20) + 600,
+    "quiet in hum": lambda signal, seconds: signal * 10 ** (-29 / 20) + 820 * np.sin(2 * np.pi * 60 * seconds),
+    "comfort noise": lambda signal, seconds: signal + np.random.default_rng(5).normal(0, 100, len(seconds)),
+    "a sudden drop": lambda signal, seconds: signal * np.where(seconds < 10, 1, 10 ** (-25 / 20)),
+    "clipped": lambda signal, _: np.clip(signal, -4000, 4000) * 8,
+}
+
+
+@needs_model
+@pytest.mark.slow
+@pytest.mark.parametrize("line", LINES)
+def test_speech_is_found_on_a_bad_line(model: Silero, plain: Silero, speech: NDArray[np.float64], line: str) -> None:
+    """Held against what the model finds in the same speech on a good line."""
+    clean = found(plain, speech)
+    heard = found(model, LINES[line](speech, np.arange(len(speech)) / 8000))
+    assert np.mean(heard[clean]) > 0.88
+    assert np.mean(heard[~clean]) < 0.05
+
+
+@needs_model
+@pytest.mark.slow
+def test_an_offset_is_not_there(model: Silero, plain: Silero, speech: NDArray[np.float64]) -> None:
+    """Constant or drifting, without μ-law, whose steps an offset makes coarser: the same probabilities."""
+    frames = (speech / 8).astype(np.int16)[: len(speech) // FRAME * FRAME].reshape(-1, FRAME)
+    drift = np.rint(2000 + 1500 * np.sin(np.pi * np.arange(frames.size) / 8000)).astype(np.int16).reshape(-1, FRAME)
+    apart = [np.abs(one_by_one(one, frames + drift) - one_by_one(one, frames)) for one in (model, plain)]
+    # The first frames hear the offset begin.
+    assert apart[0][10:].mean() < 0.005 < 0.02 < apart[1][10:].mean()
+
+
+@needs_model
+@pytest.mark.slow
+def test_hiss_and_silence_are_no_speech(model: Silero) -> None:
+    hiss = np.random.default_rng(1).normal(0, 1, 8000 * 5)
+    for amplitude in (0, 8, 30, 300, 3000):
+        assert one_by_one(model, telephoned(hiss * amplitude))[5:].max() < 0.3
 
 
 def test_a_missing_model_says_what_to_do(tmp_path: Path) -> None:
