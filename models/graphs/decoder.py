@@ -67,6 +67,10 @@ def _gamma(source: Source, name: str) -> NDArray[Any]:
 
 
 def _embed(build: Builder, source: Source, token: str) -> str:
+    """In 8 bits or, as the sizes of the family's other models tell, in full precision."""
+    if not source.has("embed_tokens/Gather_output_0_quantized"):
+        table = source.input("embed_tokens/Gather_output_0", 0)
+        return build.one("Gather", build.weight(table, "embedding"), token, axis=0)
     table, scale, zero = (
         source.input("embed_tokens/Gather_output_0_quantized", 0),
         source.input("embed_tokens/Gather_output_0", 1),
