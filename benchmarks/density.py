@@ -104,27 +104,31 @@ def carried(rows: Iterable[Row]) -> int:
     return max((row.calls for row in judged if not row.reasons and (failed is None or row.calls < failed)), default=0)
 
 
-def queued(work: Sequence[tuple[float, float]], period: float, starts: Sequence[float]) -> list[float]:
-    """How long utterances of many calls wait and are worked on, one after the other, first come first served.
+def queued(work: Sequence[tuple[float, float, float]], period: float, starts: Sequence[float]) -> list[float]:
+    """How late utterances of many calls are done, one worked on after the other, first come first served.
 
     Args:
-        work: of one call, when each utterance is there (s) and the time that it takes (s).
+        work: of one call, for each utterance when its speech ends, when it is found to be over, and the time that it
+            takes, all in s.
         period: length of the call in s, which is played twice over; what the first round brings is not counted.
         starts: when each call begins.
 
     Returns:
-        For each utterance of the second round the time from its being there to its being done, in s.
+        For each utterance of the second round the time from the end of its speech to its being done, in s.
     """
     arrivals = [
-        (start + turn * period + at, took, turn == 1) for start in starts for turn in (0, 1) for at, took in work
+        (start + turn * period + over, start + turn * period + end, took, turn == 1)
+        for start in starts
+        for turn in (0, 1)
+        for end, over, took in work
     ]
     heapq.heapify(arrivals)
     free, result = 0.0, []
     while arrivals:
-        at, took, counted = heapq.heappop(arrivals)
-        free = max(free, at) + took
+        over, end, took, counted = heapq.heappop(arrivals)
+        free = max(free, over) + took
         if counted:
-            result.append(free - at)
+            result.append(free - end)
     return result
 
 

@@ -101,8 +101,10 @@ def test_more_calls_do_not_count_where_fewer_failed() -> None:
 
 
 def test_utterances_wait_for_those_before_them() -> None:
-    # Two calls, one second apart, whose two utterances take a second each.
-    assert queued([(0.0, 1.0), (0.5, 1.0)], 10.0, [0.0, 1.0]) == [1.0, 1.5, 2.0, 2.5]
+    # Two calls, one second apart, whose two utterances take a second each, over as soon as their speech ends.
+    assert queued([(0.0, 0.0, 1.0), (0.5, 0.5, 1.0)], 10.0, [0.0, 1.0]) == [1.0, 1.5, 2.0, 2.5]
+    # A second after it.
+    assert queued([(0.0, 1.0, 0.5)], 10.0, [0.0]) == [1.5]
 
 
 def test_no_values_have_no_percentile() -> None:
