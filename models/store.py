@@ -86,7 +86,8 @@ def state(models_dir: Path, entry: Model) -> State:
         return State.HERE
     if (models_dir / entry.name).is_dir():
         return State.DAMAGED
-    return State.BEGUN if _download_folder(models_dir, entry).is_dir() else State.ABSENT
+    begun = _download_folder(models_dir, entry)
+    return State.BEGUN if begun.is_dir() and any(begun.iterdir()) else State.ABSENT
 
 
 def verify(models_dir: Path, entry: Model) -> None:

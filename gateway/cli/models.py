@@ -11,6 +11,7 @@ from rich.table import Table
 
 from gateway import config
 from gateway.cli.console import err, out, print_json
+from gateway.config import Settings
 from gateway.errors import ConfigError, ModelError
 from models import checksums, manifest, store
 from models.fetch import Progress as Report
@@ -20,7 +21,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Model weights: listed, fetched once, checked.", no_args_is_help=True)
 
-_NAMES = typer.Argument(default=None, metavar="[NAME]...", show_default=False, help="Models; none: the default ones.")
+_NAMES = typer.Argument(
+    default=None, metavar="[NAME]...", show_default=False, help="Models; none: those that the settings need."
+)
 _JSON = typer.Option(False, "--json", help="Print JSON for scripts.")
 _CONFIG = typer.Option(None, "--config", help="TOML file with settings.")
 
@@ -44,14 +47,17 @@ _FROM = typer.Option(
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def _models_dir(config_file: Path | None) -> Path:
-    return config.load(config_file).models_dir
+_NO_MODEL = "none"
 
 
-def _chosen(models_dir: Path, names: list[str] | None) -> list[Model]:
-    if names:
-        return [manifest.find(models_dir, name) for name in dict.fromkeys(names)]
-    return [entry for entry in manifest.catalogue(models_dir).values() if entry.default]
+def _chosen(settings: Settings, names: list[str] | None) -> list[Model]:
+    """The models of these names; without names the default ones, with the recognizer that the settings name."""
+    if not names:
+        default = [entry for entry in manifest.catalogue(settings.models_dir).values() if entry.default]
+        if settings.asr.model == _NO_MODEL:
+            return default
+        names = [settings.asr.model, *(entry.name for entry in default if entry.family != "moonshine")]
+    return [manifest.find(settings.models_dir, name) for name in dict.fromkeys(names)]
 
 
 @app.command("list")
@@ -59,16 +65,15 @@ def list_models(as_json: bool = _JSON, config_file: Path | None = _CONFIG) -> No
     """Show what models there are, and which of them are on this machine."""
     settings = config.load(config_file)
     entries = list(manifest.catalogue(settings.models_dir).values())
-    used = settings.asr.model.split(",")
     if as_json:
-        print_json([_as_json(settings.models_dir, entry, used=entry.name in used) for entry in entries])
+        print_json([_as_json(settings.models_dir, entry, used=entry.name == settings.asr.model) for entry in entries])
         return
     table = Table(box=None, pad_edge=False)
     for column in ("name", "languages", "MB", "licence", "state"):
         table.add_column(column, no_wrap=True, justify="right" if column == "MB" else "left")
     for entry in entries:
         size, languages = f"{entry.size / 1e6:.1f}", " ".join(entry.languages) or "any"
-        shown = _state(settings.models_dir, entry) + (", in use" if entry.name in used else "")
+        shown = _state(settings.models_dir, entry) + (", in use" if entry.name == settings.asr.model else "")
         table.add_row(entry.name, languages, size, entry.licence, shown)
     out.print(table)
     for licence, terms in {entry.licence: entry.terms for entry in entries if entry.terms}.items():
@@ -116,7 +121,7 @@ def fetch(
     models_dir = settings.models_dir
     if place is not None and not place.exists():
         raise ConfigError(f"--from {place}: there is no such file or folder")
-    chosen = _chosen(models_dir, names)
+    chosen = _chosen(settings, names)
     given = _checksums(sha256, chosen)
     origin = store.Origin(mirror=settings.models_url, place=place)
     fetched: dict[str, bool] = {}
@@ -195,11 +200,11 @@ def _reporter(bar: Progress, task: TaskID) -> Report:
 @app.command()
 def verify(names: list[str] | None = _NAMES, as_json: bool = _JSON, config_file: Path | None = _CONFIG) -> None:
     """Hold every file against its checksum; exit code 1 if one is missing or wrong."""
-    models_dir = _models_dir(config_file)
+    settings = config.load(config_file)
     problems: dict[str, str | None] = {}
-    for entry in _chosen(models_dir, names):
+    for entry in _chosen(settings, names):
         try:
-            store.verify(models_dir, entry)
+            store.verify(settings.models_dir, entry)
             problems[entry.name] = None
         except ModelError as error:
             problems[entry.name] = str(error)

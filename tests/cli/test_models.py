@@ -147,6 +147,23 @@ def test_a_wrong_option_is_the_callers_mistake(
         CliRunner().invoke(app, ["fetch", "moonshine-tiny-en", *options], catch_exceptions=False)
 
 
+@pytest.mark.parametrize(
+    ("recognizer", "needed"),
+    [
+        ("moonshine-tiny-en", ["moonshine-tiny-en", "silero-vad"]),
+        ("moonshine-base-es", ["moonshine-base-es", "silero-vad"]),
+        ("none", ["moonshine-tiny-en", "silero-vad"]),
+    ],
+)
+def test_without_names_those_are_meant_that_the_settings_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recognizer: str, needed: list[str]
+) -> None:
+    monkeypatch.setenv("GATEWAY_MODELS_DIR", str(tmp_path))
+    monkeypatch.setenv("GATEWAY_ASR__MODEL", recognizer)
+    done = CliRunner().invoke(app, ["verify", "--json"], catch_exceptions=False)
+    assert [entry["name"] for entry in json.loads(done.stdout)] == needed
+
+
 def test_a_wrong_mirror_is_the_callers_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_MODELS_URL", "ftp://example.com")
     with pytest.raises(ConfigError, match="GATEWAY_MODELS_URL"):

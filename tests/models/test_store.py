@@ -176,6 +176,12 @@ def open_slot(remote: Model) -> Model:
 def test_a_broken_download_goes_on_in_the_next_fetch(remote: Model, site: Site, tmp_path: Path) -> None:
     site.cuts = [1000, 0]
     assert store.state(tmp_path, remote) is State.ABSENT
+    site.status = 503
+    with pytest.raises(ModelError, match="answered 503"):
+        store.fetch(tmp_path, remote)
+    assert store.state(tmp_path, remote) is State.ABSENT
+    site.status = 200
+    site.asked.clear()
     with pytest.raises(ModelError, match="1000 bytes are kept"):
         store.fetch(tmp_path, remote)
     assert store.state(tmp_path, remote) is State.BEGUN
