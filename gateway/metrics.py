@@ -52,6 +52,9 @@ ASR_WAIT_SECONDS = Histogram("gateway_asr_final_seconds", "Endpoint to final tex
 ASR_SPECULATED = Counter(
     "gateway_asr_speculated_total", "Decodes begun at a pause, by what became of them", ["result"], registry=REGISTRY
 )
+ASR_SUPPRESSED = Counter(
+    "gateway_asr_suppressed_total", "Texts of what was no speech, by what gave them away", ["reason"], registry=REGISTRY
+)
 ASR_SHED = Counter("gateway_asr_shed_total", "Decodes given up", ["kind"], registry=REGISTRY)
 ASR_FAILED = Counter("gateway_asr_failed_total", "Decodes that raised", registry=REGISTRY)
 

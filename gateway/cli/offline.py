@@ -22,6 +22,7 @@ from gateway.config import EndpointSettings, Settings, VadSettings
 from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, VoiceActivity
+from gateway.speech.guards import guard
 from gateway.speech.sentence import Verdict, read
 from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
 from gateway.speech.track import Found as Shown
@@ -271,7 +272,10 @@ class _Line:
                 # The guess before a cut was of another piece.
                 guess = None if one.ending is Ending.CUT else self.guess
                 self.guess = None
-                yield Found(one, guess if guess is not None else _decode(self.engine, one.pcm))
+                hypothesis = guess if guess is not None else _decode(self.engine, one.pcm)
+                if hypothesis is not None:
+                    hypothesis = guard(hypothesis, one.speech_ms, one.speech)
+                yield Found(one, hypothesis)
 
 
 def _decode(engine: Engine, pcm: Pcm) -> Hypothesis | None:

@@ -43,13 +43,15 @@ class Token:
 class Hypothesis:
     """What was understood of an utterance.
 
-    ``confidence`` is the mean token probability in 0…1 (1.0 for empty text).
+    ``confidence`` is the mean token probability in 0…1 (1.0 for empty text); ``length`` how many of the engine's own
+    tokens the text took, 0 if it does not say.
     """
 
     text: str
     final: bool
     confidence: float = 1.0
     tokens: tuple[Token, ...] = ()
+    length: int = 0
 
 
 class Session(Protocol):

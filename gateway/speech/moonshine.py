@@ -162,7 +162,7 @@ class Moonshine:
         if not any(map(str.isalnum, text)):
             return Hypothesis(text="", final=kind is Kind.FINAL)
         confidence = float(np.mean(row.probabilities))
-        return Hypothesis(text=text, final=kind is Kind.FINAL, confidence=confidence)
+        return Hypothesis(text=text, final=kind is Kind.FINAL, confidence=confidence, length=len(row.ids))
 
     def _decode(self, audio: Sequence[Audio]) -> list[_Row]:
         rows = [_Row(token_limit(len(samples), self._tokens_per_second)) for samples in audio]

@@ -22,6 +22,7 @@ from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, VoiceActivity
+from gateway.speech.guards import guard
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.sentence import Verdict, read
@@ -340,5 +341,7 @@ class _Reading:
         self.tell(None if failed else future.result())
 
     def tell(self, hypothesis: Hypothesis | None) -> None:
+        if hypothesis is not None:
+            hypothesis = guard(hypothesis, self.segment.speech_ms, self.segment.speech)
         metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - self.ended)
         self.listener.on_text(self.mark, self.segment, hypothesis)

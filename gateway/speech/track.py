@@ -10,6 +10,7 @@ Positions are samples of stream time, so that offsets survive gaps.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from gateway import metrics
 from gateway._native import endpoint, level, mulaw
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Pcm
+from gateway.speech.guards import SpeechEvidence
 from gateway.speech.patience import FRAME_MS, Patience
 from gateway.speech.sentence import Verdict
 
@@ -58,7 +60,8 @@ class Segment:
     """An utterance's audio and place.
 
     ``start`` and ``end`` are the audible speech, in samples of stream time; ``pcm`` reaches beyond it on both sides
-    (pre-roll and post-roll) so that no word is cut. ``decided`` is how far had been heard when it was found to be over.
+    (pre-roll and post-roll) so that no word is cut. ``decided`` is how far had been heard when it was found to be over;
+    ``speech`` is what voice activity knows of it.
     """
 
     start: int
@@ -66,6 +69,12 @@ class Segment:
     pcm: Pcm
     ending: Ending
     decided: int = 0
+    speech: SpeechEvidence | None = None
+
+    @property
+    def speech_ms(self) -> int:
+        """The length of the audible speech."""
+        return (self.end - self.start) * FRAME_MS // FRAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,10 @@ class SpeechTrack:
         # Audio that an utterance may still need, as the μ-law it came as: half the memory. Begins at `_kept_from`.
         self._kept = bytearray()
         self._kept_from = 0
+        # What was judged of it: of each frame that the endpointer had, the probability and the level.
+        self._threshold = vad.threshold
+        self._probabilities = array("f")
+        self._levels = array("f")
         # A gap in the media was jumped over: the voice activity model has to forget what was before it.
         self.jumped = False
         self._dropped = media.dropped_samples
@@ -211,7 +224,10 @@ class SpeechTrack:
         while self._held and not self._decisive():
             if machine.silence_run and machine.open:
                 machine.silence_frames = self._enough(self._verdict)
-            events = machine.push(*self._held.popleft())
+            probability, level_db = self._held.popleft()
+            self._probabilities.append(probability)
+            self._levels.append(level_db)
+            events = machine.push(probability, level_db)
             if events & (endpoint.RESUMED | endpoint.ENDED | endpoint.CUT):
                 self._asked, self._verdict = False, Verdict.OPEN
             if events & endpoint.RESUMED:
@@ -248,12 +264,15 @@ class SpeechTrack:
         self._asked, self._verdict = False, Verdict.OPEN
         self._gate.reset()
         self._kept.clear()
+        del self._probabilities[:], self._levels[:]
         self._kept_from = 0
         self._origin = self.media.read_position
 
     def _drop_before(self, frame: int) -> None:
         if frame > self._kept_from:
-            del self._kept[: (frame - self._kept_from) * FRAME]
+            gone = frame - self._kept_from
+            del self._kept[: gone * FRAME]
+            del self._probabilities[:gone], self._levels[:gone]
             self._kept_from = frame
 
     def _segment(self, start: int, end: int, ending: Ending) -> Segment:
@@ -263,7 +282,11 @@ class SpeechTrack:
         else:
             speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
         at = [self._origin + frame * FRAME for frame in (speech_start, speech_end, machine.frame)]
-        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2])
+        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2], self._evidence(start, end))
+
+    def _evidence(self, start: int, end: int) -> SpeechEvidence:
+        frames = slice(max(0, start - self._kept_from), max(0, end - self._kept_from))
+        return SpeechEvidence.of(self._probabilities[frames], self._levels[frames], self._threshold)
 
     def _pcm(self, start: int, end: int) -> Pcm:
         """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""
