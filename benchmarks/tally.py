@@ -14,7 +14,7 @@ from benchmarks.labels import Ends
 from gateway.participants import Role, Track
 from gateway.peers.emitter import FRAME_MS
 
-__all__ = ["Spread", "Tally", "Watched"]
+__all__ = ["Said", "Spread", "Tally", "Watched"]
 
 MATCH_MS = 400
 """A transcript whose end lies further from every label is counted as unmatched, and has no latency."""
@@ -39,6 +39,19 @@ class Spread:
         if not values:
             return cls(0, 0.0, 0.0, 0.0, 0.0)
         return cls(len(values), *(round(float(value), 1) for value in np.percentile(values, (50, 95, 99, 100))))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A transcript on the clock of the recording, in ms, which a call that repeats it counts on behind its end.
+
+    ``at`` is when it came: 0 would be when the recording's first frame was due.
+    """
+
+    track: Track
+    start: float
+    end: float
+    at: float
 
 
 @dataclass(slots=True)
@@ -73,6 +86,8 @@ class Tally:
         """For each latency when the last frame of speech was due (monotonic clock)."""
         self.offsets_ms: list[float] = []
         """Distance of a transcript's end from its label."""
+        self.said: dict[str, list[Said]] = {}
+        """The transcripts of each call."""
         self.problems: Counter[str] = Counter()
         """duplicate, order, role, foreign, malformed: each should be none."""
         self.unmatched = 0
@@ -106,6 +121,9 @@ class Tally:
         call.last_start[role] = start
         if call.streams.get(role) != stream:
             self.problems["role"] += 1
+        before = call.first_frame * FRAME_MS
+        at = (arrived - call.begin) * 1000 + before
+        self.said.setdefault(guid, []).append(Said(TRACK_OF[role], start + before, end + before, at))
         self._measure(call, role, end, arrived)
 
     def _measure(self, call: Watched, role: Role, end: int, arrived: float) -> None:

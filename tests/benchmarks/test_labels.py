@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from benchmarks import labels
 from gateway.errors import UsageError
@@ -69,3 +71,69 @@ def test_label_files(tmp_path: Path) -> None:
             labels.load(file)
     with pytest.raises(UsageError, match="No such file"):
         labels.load(tmp_path / "none.json")
+
+
+def labelled(file: Path, folder: Path) -> labels.Labels:
+    """A label file of a recording, as `make` writes it."""
+    made = labels.Labels(
+        file=file.name,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        ends={Track.INBOUND: (1000, 2500), Track.OUTBOUND: ()},
+        borders={Track.INBOUND: (2500,), Track.OUTBOUND: ()},
+        begins={Track.INBOUND: (500, 1500), Track.OUTBOUND: ()},
+    )
+    (folder / f"{file.stem}.json").write_text(made.json())
+    return made
+
+
+def test_a_label_file_is_read_as_it_was_written_and_serves_as_ends(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, line(3000, (500, 1000), (1500, 2500)), 8000)
+    made = labelled(file, tmp_path)
+    assert labels.read(tmp_path / "a.json") == made
+    assert labels.load(tmp_path / "a.json") == made.ends
+
+
+def test_labels_are_those_of_the_very_recording(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, line(3000, (500, 1000)), 8000)
+    assert labels.committed(file, tmp_path) is None
+    labelled(file, tmp_path)
+    assert labels.committed(file, tmp_path) == tmp_path / "a.json"
+    soundfile.write(file, line(3000, (500, 1100)), 8000)
+    assert labels.committed(file, tmp_path) is None
+
+
+def test_a_file_without_borders_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"ends": {"inbound": [1]}}')
+    with pytest.raises(UsageError, match="has no borders"):
+        labels.read(tmp_path / "a.json")
+
+
+def test_committed_label_files_are_sound() -> None:
+    files = [file for file in labels.FOLDER.glob("*.json") if file != labels.CORRECTIONS]
+    assert files
+    for file in files:
+        found = labels.read(file)
+        for track in Track:
+            begins, ends, borders = (of[track] for of in (found.begins, found.ends, found.borders))
+            assert all(begin < end for begin, end in zip(begins, ends, strict=True))
+            assert all(begin - end >= 200 for begin, end in zip(begins[1:], ends, strict=False))
+            assert set(borders) <= set(ends)
+            # What a channel says ends at its end.
+            assert borders[-1:] == ends[-1:]
+
+
+def test_the_sample_has_labels() -> None:
+    file = labels.committed(SAMPLES / "support-call.wav")
+    assert file is not None
+    assert labels.load(file) == labels.find(recording.load(SAMPLES / "support-call.wav"))
+
+
+def test_a_picture_shows_levels_and_labels() -> None:
+    picture = labels.picture(SAMPLES / "support-call.wav", Path("x.png"), 0.0, 30.0)
+    assert len(picture["panels"]) == 2 * 2
+    shown = [line["at"] for panel in picture["panels"][::2] for line in panel["lines"]]
+    file = labels.committed(SAMPLES / "support-call.wav")
+    assert file is not None
+    assert shown == [ms / 1000 for ms in labels.load(file)[Track.INBOUND] if ms < 40_000]

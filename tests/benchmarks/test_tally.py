@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tally import Spread, Tally, Watched
+from benchmarks.tally import Said, Spread, Tally, Watched
 from gateway.participants import Track
 from tests.peers.peer import transcript
 
@@ -102,3 +102,10 @@ def test_latency_of_a_time_is_of_what_was_said_in_it() -> None:
     assert judged.between(100.0, 102.0).count == 1
     assert judged.between(102.0, 104.0).p50 == pytest.approx(1020)
     assert judged.between(103.5, 200.0).count == 0
+
+
+def test_what_was_said_is_kept_on_the_clock_of_the_recording() -> None:
+    judged = tally(first_frame=150)
+    judged.post(101.5, post(1000, start=200))
+    judged.post(101.5, post(1000, start=200))
+    assert judged.said == {"CA1": [Said(Track.INBOUND, 3200, 4000, 4500.0)]}
