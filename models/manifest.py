@@ -15,7 +15,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -183,8 +183,10 @@ def read(path: Path) -> dict[str, Model]:
     Raises:
         ConfigError: it cannot be read, or an entry is not what this module describes.
     """
+    raw: dict[str, Any] = {}
     try:
-        models = _Manifest.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).model
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        models = _Manifest.model_validate(raw).model
     except OSError as error:
         msg = f"model manifest {path} cannot be read: {error.strerror}"
         raise ConfigError(msg) from error
@@ -193,10 +195,19 @@ def read(path: Path) -> dict[str, Model]:
         raise ConfigError(msg) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        msg = f"model manifest {path}: {where}: {first['msg']}"
+        msg = f"model manifest {path}: {_place(raw, first['loc'])}{first['msg'].removeprefix('Value error, ')}"
         raise ConfigError(msg) from error
     return {entry.name: entry for entry in models}
+
+
+def _place(raw: dict[str, Any], where: tuple[int | str, ...]) -> str:
+    """Which entry and field is wrong, for a message: ``model tiny: licence: ``."""
+    match where:
+        case ("model", int(number), *fields) if isinstance(entry := raw["model"][number], dict):
+            named = [f"model {entry.get('name', f'number {number + 1}')}", *fields]
+        case _:
+            named = list(where)
+    return "".join(f"{part}: " for part in named)
 
 
 @cache

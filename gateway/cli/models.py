@@ -72,7 +72,8 @@ def list_models(as_json: bool = _JSON, config_file: Path | None = _CONFIG) -> No
     for column in ("name", "languages", "MB", "licence", "state"):
         table.add_column(column, no_wrap=True, justify="right" if column == "MB" else "left")
     for entry in entries:
-        size, languages = f"{entry.size / 1e6:.1f}", " ".join(entry.languages) or "any"
+        size = f"{entry.size / 1e6:.1f}" if all(member.size for member in entry.member) else "?"
+        languages = " ".join(entry.languages) or "any"
         shown = _state(settings.models_dir, entry) + (", in use" if entry.name == settings.asr.model else "")
         table.add_row(entry.name, languages, size, entry.licence, shown)
     out.print(table)

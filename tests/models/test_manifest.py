@@ -72,26 +72,38 @@ def test_a_url_source_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "complaint"),
     [
-        {"kind": "ftp"},
-        {"url": "ftp://example.com/a"},
-        {"url": "https://user:secret@example.com/a"},
-        {"url": "https://example.com/a?key=secret"},
-        {"family": "whisper"},
-        {"languages": '["en-US"]'},
-        {"members": MEMBERS.replace("0" * 64, "xyz")},
-        {"members": MEMBERS.replace("tokenizer.bin", "../outside")},
-        {"members": MEMBERS.replace("tokenizer.bin", ".hidden")},
-        {"name": "../outside"},
-        {"name": ""},
+        ({"kind": "ftp"}, "model m: source: "),
+        ({"url": "ftp://example.com/a"}, "model m: source: url: url: "),
+        ({"url": "https://user:secret@example.com/a"}, "model m: source: url: url: "),
+        ({"url": "https://example.com/a?key=secret"}, "model m: source: url: url: "),
+        ({"family": "whisper"}, "model m: family: Input should be 'moonshine' or 'silero-vad'"),
+        ({"languages": '["en-US"]'}, "model m: languages: 0: "),
+        ({"members": MEMBERS.replace("0" * 64, "xyz")}, "model m: member: 0: sha256: "),
+        ({"members": MEMBERS.replace("tokenizer.bin", "../outside")}, "model m: member: 2: file: "),
+        ({"members": MEMBERS.replace("tokenizer.bin", ".hidden")}, "model m: member: 2: file: "),
+        ({"name": "../outside"}, r"model \.\./outside: name: "),
+        ({"name": ""}, "model : name: "),
     ],
 )
-def test_a_wrong_entry_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
+def test_a_wrong_entry_is_refused_by_name(tmp_path: Path, wrong: dict[str, str], complaint: str) -> None:
     path = tmp_path / "manifest.toml"
     path.write_text(ENTRY.format(**GOOD | wrong))
-    with pytest.raises(ConfigError, match="manifest"):
+    with pytest.raises(ConfigError, match=rf"manifest\.toml: {complaint}") as caught:
         manifest.read(path)
+    assert "secret" not in str(caught.value)
+
+
+def test_what_is_no_entry_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.toml"
+    for content, complaint in (
+        ("[[models]]", "model: Field required"),
+        ("[[model]]", "model number 1: name: Field req"),
+    ):
+        path.write_text(content)
+        with pytest.raises(ConfigError, match=complaint):
+            manifest.read(path)
 
 
 def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
