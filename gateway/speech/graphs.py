@@ -22,7 +22,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from gateway.errors import GatewayError, ModelError
+from gateway.errors import GatewayError, InternalError, ModelError
 from models.prepare import Prepared, prepare
 
 from .architecture import must_be_moonshine
@@ -49,6 +49,15 @@ class Decoding(Protocol):
 
     def step(self, tokens: Tokens) -> Probabilities:
         """Say ``tokens`` (rows,): probabilities (rows, vocabulary) of what follows, good until the next step."""
+
+    def say(self, row: int, tokens: Tokens) -> Probabilities | None:
+        """Say a row's first ``tokens`` (tokens,) in one go: probabilities (tokens, vocabulary) of what follows each.
+
+        None if these graphs cannot; then nothing was said.
+        """
+
+    def unsay(self, row: int, left: int) -> None:
+        """Of what was said in ``row``, the first ``left`` tokens stand."""
 
     def shrink(self, keep: Sequence[int]) -> None:
         """Go on with the rows ``keep`` alone, in that order."""
@@ -132,14 +141,14 @@ class _Bound:
                 _, heads, _, width = entry.shape
                 self._own[entry.name] = np.zeros((rows, heads, tokens, width), np.float32)
         (self._vocabulary,) = (entry.shape[-1] for entry in step.get_outputs() if entry.name == "probabilities")
-        self._said = 0
+        self._tokens = tokens
+        self._past = np.zeros(rows, np.int32)
         self._bind()
 
     def _bind(self) -> None:
         rows = len(self._frames)
         self._token = np.zeros((rows, 1), np.int64)
-        self._past = np.full(rows, self._said, np.int32)
-        self._total = np.array(self._said + 1, np.int32)
+        self._total = np.array(0, np.int32)
         self._likely = np.zeros((rows, 1, self._vocabulary), np.float32)
         inputs: dict[str, NDArray[Any]] = {
             "token": self._token,
@@ -147,28 +156,54 @@ class _Bound:
             "total": self._total,
             "frames": self._frames,
         }
-        self._binding = self._session.io_binding()
-        for name, array in (inputs | self._own | self._cross).items():
-            self._binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        outputs: dict[str, NDArray[Any]] = {name.replace("own_", "new_"): array for name, array in self._own.items()}
-        for name, array in (outputs | {"probabilities": self._likely}).items():
-            self._binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        self._binding = _bound(self._session, inputs | self._cross, self._own, self._likely)
 
     def step(self, tokens: Tokens) -> Probabilities:
         self._token[:, 0] = tokens
+        self._total[...] = self._past.max() + 1
         self._session.run_with_iobinding(self._binding)
-        self._said += 1
-        self._past[:] = self._said
-        self._total[...] = self._said + 1
+        # A row that is done goes on beside the others, and has no more room in its caches than they.
+        np.minimum(self._past + 1, self._tokens - 1, out=self._past)
         return self._likely[:, 0]
+
+    def say(self, row: int, tokens: Tokens) -> Probabilities | None:
+        count = len(tokens)
+        likely: Probabilities = np.zeros((1, count, self._vocabulary), np.float32)
+        inputs: dict[str, NDArray[Any]] = {
+            "token": tokens[None],
+            "past": np.array([count - 1], np.int32),
+            "total": np.array(count, np.int32),
+            "frames": self._frames[row : row + 1],
+        }
+        cross, own = ({name: array[row : row + 1] for name, array in of.items()} for of in (self._cross, self._own))
+        self._session.run_with_iobinding(_bound(self._session, inputs | cross, own, likely))
+        self._past[row] = count
+        result: Probabilities = likely[0]
+        return result
+
+    def unsay(self, row: int, left: int) -> None:
+        self._past[row] = left
 
     def shrink(self, keep: Sequence[int]) -> None:
         rows = list(keep)
-        self._frames = self._frames[rows]
+        self._frames, self._past = self._frames[rows], self._past[rows]
         longest = int(self._frames.max())
         self._own = {name: array[rows] for name, array in self._own.items()}
         self._cross = {name: np.ascontiguousarray(array[rows, :, :longest]) for name, array in self._cross.items()}
         self._bind()
+
+
+def _bound(
+    step: ort.InferenceSession, inputs: dict[str, NDArray[Any]], own: Caches, likely: Probabilities
+) -> ort.IOBinding:
+    """The step bound to arrays, which must outlive it; the own caches are read and written in place."""
+    binding = step.io_binding()
+    for name, array in (inputs | own).items():
+        binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+    outputs = {name.replace("own_", "new_"): array for name, array in own.items()}
+    for name, array in (outputs | {"probabilities": likely}).items():
+        binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+    return binding
 
 
 class ShippedGraphs:
@@ -251,6 +286,14 @@ class _Growing:
             self._feeds |= {_past(name): cache for name, cache in zip(self._own, own, strict=True)}
             logits = value.numpy()
         return _softmax(logits[:, -1])
+
+    def say(self, row: int, tokens: Tokens) -> Probabilities | None:
+        """The caches of a row cannot run ahead of the others here."""
+        return None
+
+    def unsay(self, row: int, left: int) -> None:
+        msg = f"nothing was said ahead in row {row} of graphs as they came, so {left} tokens of it cannot be left"
+        raise InternalError(msg)
 
     def shrink(self, keep: Sequence[int]) -> None:
         self._frames = [self._frames[index] for index in keep]

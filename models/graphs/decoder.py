@@ -7,13 +7,14 @@ them up). Queries come out of their product multiplied by attention's scale alre
 takes its kernel for a matrix and a vector, which copies nothing (3.1 ms a step of 8 rows of 4 s became 2.5).
 
 Inputs (rows B, tokens' capacity C, frames F, heads H of width D or W):
-    ``token`` int64 (B, 1); ``past`` int32 (B,): tokens each row has in its caches; ``total`` int32 (): the most of
-    them plus one; ``frames`` int32 (B,): each row's frames of audio; a layer L's ``own_key_L`` and ``own_value_L``
-    float (B, H, C, W), ``cross_key_L`` and ``cross_value_L`` float (B, H, F, D).
+    ``token`` int64 (B, 1), or (1, N): the first N tokens of a row at once; ``past`` int32 (B,): tokens each row has in
+    its caches, or N - 1; ``total`` int32 (): the most of them plus one; ``frames`` int32 (B,): each row's frames of
+    audio; a layer L's ``own_key_L`` and ``own_value_L`` float (B, H, C, W), ``cross_key_L`` and ``cross_value_L``
+    float (B, H, F, D).
 Outputs:
-    ``probabilities`` float (B, 1, vocabulary) of the next token; ``new_key_L`` and ``new_value_L``: to be bound to the
-    memory of the own caches, else they are copied. The likeliest token is left to the caller: numpy finds it ten
-    times faster than the runtime's TopK.
+    ``probabilities`` float (B, 1 or N, vocabulary) of the token after each; ``new_key_L`` and ``new_value_L``: to be
+    bound to the memory of the own caches, else they are copied. The likeliest token is left to the caller: numpy
+    finds it ten times faster than the runtime's TopK.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def step_graph(source: Source, layout: Layout, *, signed: bool) -> onnx.ModelPro
         ModelError: ``source`` is not a decoder of this family.
     """
     build = Builder("moonshine-step", signed=signed)
-    token = build.input("token", INT64, ["rows", 1])
+    token = build.input("token", INT64, ["rows", "tokens"])
     past = build.input("past", INT32, ["rows"])
     total = build.input("total", INT32, [])
     frames = build.input("frames", INT32, ["rows"])
@@ -141,5 +142,5 @@ def _feed_forward(build: Builder, source: Source, name: str, normed: str) -> str
 
 def _choose(build: Builder, source: Source, normed: str) -> None:
     vocabulary = source.linear("logits")
-    name = build.output("probabilities", FLOAT, ["rows", 1, vocabulary.weight.shape[1]])
+    name = build.output("probabilities", FLOAT, ["rows", "tokens", vocabulary.weight.shape[1]])
     build.one("Softmax", build.linear(normed, vocabulary), axis=-1, to=name)

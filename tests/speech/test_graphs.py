@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from gateway.errors import ModelError
+from gateway.errors import InternalError, ModelError
 from gateway.speech.graphs import Audio, Decoding, Graphs, PreparedGraphs, ShippedGraphs, load
 from gateway.speech.moonshine import Moonshine, prepare, token_limit
 from gateway.speech.tokenizer import END, START
@@ -80,7 +80,8 @@ def test_the_prepared_graphs_say_what_the_shipped_ones_say(
 ) -> None:
     """Token for token, wherever either knows what it says.
 
-    The prepared encoder rounds one convolution that the shipped one does not, and the encoder's graphs round every layer to 8 bits: the last bit of a sum moves what comes after by some per cent.
+    The prepared encoder rounds a convolution that the shipped one does not, and both round every layer to 8 bits: the
+    last bit of a sum moves what comes after by some per cent.
     Noise 120 dB below the speech is enough to make the shipped graphs toss a coin between two spellings ("dot com",
     ".com"), in 2 of these 33 and the prepared ones in 4; where the two differ, both must say either.
     """
@@ -121,6 +122,42 @@ def test_a_row_hears_nothing_of_its_neighbours_audio(prepared: PreparedGraphs, s
     # What both say first goes through the same rounding; what they hear does after the first layer no more.
     assert beside[0] == pytest.approx(alone, abs=0.1)
     assert int(beside[0].argmax()) == int(alone.argmax())
+
+
+@pytest.mark.slow
+def test_what_is_said_at_once_is_what_is_said_token_by_token(prepared: PreparedGraphs, speech: list[Audio]) -> None:
+    """Rows of a batch that have said much, nothing, and something that is taken back go on as they would alone."""
+    audio = speech[1]
+    limit = token_limit(len(audio))
+    alone = said(prepared, audio)
+    assert len(alone) > 8
+    decoding = prepared.begin([audio] * 3, limit)
+    likely = decoding.say(0, np.array([START, *alone[:6]], np.int64))
+    assert likely is not None
+    assert likely.argmax(axis=-1).tolist() == alone[:7]
+    wrong = [*alone[:3], *reversed(alone[3:8])]
+    assert decoding.say(2, np.array([START, *wrong], np.int64)) is not None
+    decoding.unsay(2, 4)
+    heard: list[list[int]] = [alone[:7], [], alone[:4]]
+    current = np.array([alone[6], START, alone[3]], np.int64)
+    while min(map(len, heard)) < len(alone):
+        current = decoding.step(current).argmax(axis=-1)
+        for row, token in zip(heard, current.tolist(), strict=True):
+            row.append(token)
+        if len(heard[1]) == len(alone) - 2:
+            decoding.shrink([1, 2])
+            heard, current = heard[1:], current[1:]
+    # A row that is done goes on beside the others, within its caches.
+    for row in heard:
+        assert row[: len(alone)] == alone
+
+
+@pytest.mark.slow
+def test_the_shipped_graphs_say_one_token_at_a_time(shipped: ShippedGraphs, speech: list[Audio]) -> None:
+    decoding = shipped.begin([speech[1]], 8)
+    assert decoding.say(0, np.array([START, 5], np.int64)) is None
+    with pytest.raises(InternalError, match="nothing was said ahead"):
+        decoding.unsay(0, 1)
 
 
 @pytest.mark.slow

@@ -210,6 +210,37 @@ def test_chunks_make_no_difference(moonshine: Moonshine, turns: list[tuple[Pcm, 
 
 
 @pytest.mark.slow
+def test_an_utterance_that_has_grown_is_read_as_if_it_were_new(
+    moonshine: Moonshine, turns: list[tuple[Pcm, str]]
+) -> None:
+    """Also where what was heard of its beginning was cut off in a word, and beside utterances that are new."""
+    fresh, knowing = Moonshine(MODEL), Moonshine(MODEL)
+    long = [pcm for pcm, _ in turns if len(pcm) > 24_000][:4]
+    assert len(long) == 4
+    first = knowing.step([job(knowing, pcm[: len(pcm) * 2 // 3], kind=Kind.SPECULATIVE) for pcm in long[::2]])
+    assert all(hypothesis.text for hypothesis in first)
+    again = knowing.step([job(knowing, pcm) for pcm in long])
+    said = [text for pcm, text in turns if len(pcm) > 24_000][:4]
+    expected = [hypothesis.text for hypothesis in fresh.step([job(fresh, pcm) for pcm in long])]
+    # A near-tie between two spellings may fall otherwise, as between batches.
+    assert sum(a.text != b for a, b in zip(again, expected, strict=True)) <= 1
+    assert word_errors([hypothesis.text for hypothesis in again], said) <= word_errors(expected, said) + 0.01
+
+
+@pytest.mark.slow
+def test_a_wrong_draft_is_not_believed(moonshine: Moonshine, turns: list[tuple[Pcm, str]]) -> None:
+    """An utterance that only begins like another one: its own words come, not those."""
+    (first, _), (second, _) = sorted(turns, key=lambda turn: len(turn[0]))[-2:]
+    knowing = Moonshine(MODEL)
+    mixed = np.concatenate([first[:4000], np.zeros(1600, np.int16), second])
+    (before,) = knowing.step([job(knowing, first, kind=Kind.PARTIAL)])
+    expected = moonshine.step([job(moonshine, mixed)])[0].text
+    heard = knowing.step([job(knowing, mixed)])[0].text
+    assert word_errors([heard], [expected]) < 0.1
+    assert word_errors([heard], [before.text]) > 0.5
+
+
+@pytest.mark.slow
 def test_workers_at_once_do_not_disturb_each_other(moonshine: Moonshine, turns: list[tuple[Pcm, str]]) -> None:
     alone = [moonshine.step([job(moonshine, pcm)])[0] for pcm, _ in turns[:6]]
     with ThreadPoolExecutor(3) as workers:
