@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench bench-accuracy bench-density native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density native models clean
 
 setup: native models
 
@@ -44,6 +44,9 @@ bench: setup
 
 bench-accuracy: setup
 	$(BIN)/python -m benchmarks.bench_accuracy --keep
+
+bench-latency: setup
+	$(BIN)/python -m benchmarks.bench_latency --keep
 
 bench-density: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
