@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-vad native models clean
 
 setup: native models
 
@@ -51,6 +51,9 @@ bench-latency: setup
 bench-density: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python -m benchmarks.bench_density --keep
+
+bench-vad: setup
+	$(BIN)/python -m benchmarks.bench_vad --keep
 
 clean:
 	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV) $(VENV)-bench

@@ -1,16 +1,21 @@
-"""How well is speech found, how is it cut into utterances, and what does a frame cost?
+"""How well is speech found, how well are its borders, on good lines and bad, and what does a second of a track cost?
 
-    python -m benchmarks.bench_vad [--json] [--model FILE]
+    python -m benchmarks.bench_vad [--json] [--keep] [--model FILE]
 
 Plays ``../shared/speech`` (beside the repository; not part of it) through μ-law, the level gate, Silero VAD and the
-endpointer with the default settings. Four questions:
+endpointer with the default settings. The questions:
 
-* *quality*: ROC-AUC of the speech probability against the speaker turns of ``vad/*.rttm``, batched over the files
-  as the gateway runs it, and one by one;
-* *utterances*: how many a minute on the two channels of a call, and how long;
-* *borders*: where the first word begins and the last ends, against an energy measure with 10 ms resolution that
-  knows the whole file (it takes noise for speech where noise is loud: read the medians);
-* *cost*: seconds of one core a frame, alone and batched; the least of several runs.
+* *quality*: ROC-AUC of the speech probability against the speaker turns of ``vad/*.rttm``: ours; ours without what is
+  put in front of the model; and the shipped model run as its authors do, a track by itself;
+* *thresholds*: for several of them, how far the borders of segments lie from those turns and from the audible begin and
+  end of ``utterances/`` (10 ms pieces by their energy), how many single words (``digits/``, a second apart, at the
+  nominal level and at −50 dBFS) are missed, and how often :mod:`benchmarks.nothing` is taken for speech;
+* *lines*: the share of speech, sentences and single words, that is in an utterance on each of :mod:`benchmarks.lines`,
+  with what is put in front of the model and without;
+* *call*: utterances a minute on the two channels of a call, and how long they are;
+* *cost*: processor time of the worker's thread for a second of an open track that is never quiet, at several numbers
+  of tracks, all of it: levels, gate, model and endpointer. *Paced* runs every 32 ms as the gateway does, and finds cold
+  caches; *busy* runs at once. Medians of the batches.
 """
 
 from __future__ import annotations
@@ -18,176 +23,216 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Generator, Iterator, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
-import soundfile
 from numpy.typing import NDArray
 
-from gateway._native import endpoint, level, mulaw
+from benchmarks import nothing
+from benchmarks.__main__ import machine
+from benchmarks.conditions import Signal
+from benchmarks.lines import LINES, levelled, speech_frames, telephoned
+from benchmarks.vad import (
+    FRAME_MS,
+    Span,
+    Utterance,
+    annotated,
+    audible,
+    border_errors,
+    framed,
+    joined,
+    judge,
+    probabilities,
+    read,
+    roc_auc,
+    theirs,
+    turns,
+    utterances,
+)
+from gateway._native import endpoint, level
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
 from gateway.speech.engine import Pcm
 from gateway.speech.silero import FRAME, RATE, Silero
+from gateway.speech.track import GATE_HOLD_FRAMES
 
-__all__ = ["Quality", "Utterance", "main", "probabilities", "roc_auc", "utterances"]
+__all__ = ["FRAME_MS", "framed", "main", "measure_cost", "missed", "probabilities", "read", "table", "words"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT.parent / "shared" / "speech"
 MODEL = Path(os.environ.get("GATEWAY_MODELS_DIR", ROOT / "models" / "cache")) / "silero-vad" / "silero_vad.onnx"
+RESULTS = Path(__file__).parent / "results" / "vad.json"
 
-FRAME_MS = FRAME * 1000 // RATE
-HOLD_FRAMES = 32
-"""Quiet that the model still is asked about: a second."""
+THRESHOLDS = (0.3, 0.36, 0.42, 0.5, 0.6)
+RELEASES = (0.04, 0.12, 0.2)
+"""How far the release lies below the threshold."""
+MIN_SPEECH_MS = (64, 96, 160)
+REACH_MS = 1000.0
+NOTHING_SECONDS = 120
+TRACKS = (1, 10, 50, 200)
+BUSY_BATCHES, PACED_BATCHES = 40, 60
+FAR_FRAMES = 16
+"""Found speech farther than this from any (half a second) is false."""
 
+QUIET = "-50 dBFS"
 
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """ROC-AUC over the frames of all annotated excerpts, and how far batched and single runs are apart."""
-
-    frames: int
-    speech_share: float
-    auc_batched: float
-    auc_single: float
-    largest_difference: float
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """An utterance in frames: with its rolls, and its speech alone."""
-
-    start: int
-    end: int
-    speech_start: int
-    speech_end: int
-    cut: bool
-
-    @property
-    def seconds(self) -> float:
-        """Length of its speech."""
-        return (self.speech_end - self.speech_start) * FRAME_MS / 1000
+Table = dict[str, dict[str, float]]
 
 
-def read(path: Path) -> list[Pcm]:
-    """The channels of a file as they come over the telephone."""
-    pcm, rate = soundfile.read(path, dtype="int16", always_2d=True)
-    if rate != RATE:
-        msg = f"{path}: {rate} Hz; 8000 Hz is needed"
-        raise SystemExit(msg)
-    return [mulaw.decode(mulaw.encode(np.ascontiguousarray(channel))) for channel in pcm.T]
-
-
-def framed(pcm: Pcm) -> Pcm:
-    """Whole frames, shape ``(frames, 256)``."""
-    return pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME)
-
-
-def probabilities(model: Silero, tracks: list[Pcm], asked: list[NDArray[np.bool_]]) -> list[NDArray[np.float32]]:
-    """Speech probability of each frame, all tracks in one batch; 0 where the model is not asked."""
-    slots = [model.acquire() for _ in tracks]
-    found = [np.zeros(len(track), np.float32) for track in tracks]
-    for frame in range(max(len(track) for track in tracks)):
-        rows = [row for row, track in enumerate(tracks) if frame < len(track) and asked[row][frame]]
-        if not rows:
-            continue
-        batch = np.stack([tracks[row][frame] for row in rows])
-        judged = model.judge(np.array([slots[row] for row in rows]), batch)
-        for row, probability in zip(rows, judged, strict=True):
-            found[row][frame] = probability
-    for slot in slots:
-        model.release(slot)
-    return found
-
-
-def utterances(
-    found: NDArray[np.float32], levels: NDArray[np.float32], vad: VadSettings, settings: EndpointSettings
-) -> Iterator[Utterance]:
-    """What the endpointer makes of a track."""
-    machine = endpoint.Endpointer(
-        threshold=vad.threshold,
-        release=vad.release,
-        min_speech_frames=max(1, settings.min_speech_ms // FRAME_MS),
-        silence_frames=max(1, settings.silence_ms // FRAME_MS),
-        pre_roll_frames=settings.pre_roll_ms // FRAME_MS,
-        post_roll_frames=settings.post_roll_ms // FRAME_MS,
-        max_frames=settings.max_utterance_ms // FRAME_MS,
-    )
-
-    def told(events: int) -> Iterator[Utterance]:
-        if events & (endpoint.ENDED | endpoint.CUT):
-            places = machine.start_frame, machine.end_frame, machine.speech_start_frame, machine.speech_end_frame
-            yield Utterance(*places, cut=bool(events & endpoint.CUT))
-
-    for probability, level_db in zip(found.tolist(), levels.tolist(), strict=True):
-        yield from told(machine.push(probability, level_db))
-    yield from told(machine.flush())
-
-
-def roc_auc(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
-    """Probability that a speech frame scores above another (Mann-Whitney, ties half)."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    positive = int(truth.sum())
-    negative = len(truth) - positive
-    return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def annotated(path: Path) -> NDArray[np.bool_] | None:
-    """Whether each frame of an excerpt is mostly speech by its RTTM; None if no file names it."""
-    lines = [line.split() for rttm in sorted(path.parent.glob("*.rttm")) for line in rttm.read_text().splitlines()]
-    turns = [(float(line[3]), float(line[4])) for line in lines if line[0] == "SPEAKER" and line[1] == path.stem]
-    if not turns:
-        return None
-    speech = np.zeros(soundfile.info(path).frames // FRAME * FRAME, np.float32)
-    for start, duration in turns:
-        speech[round(start * RATE) : round((start + duration) * RATE)] = 1
-    return np.asarray(speech.reshape(-1, FRAME).mean(axis=1) >= 0.5)
-
-
-def measure_quality(model: Silero, folder: Path) -> Quality:
-    """ROC-AUC without the gate, over the excerpts of ``folder``."""
+def measure_quality(ours: Silero, plain: Silero, model: Path, folder: Path) -> dict[str, float]:
+    """ROC-AUC without the gate, over the excerpts of ``folder``; ours batched over them."""
     pairs = [(path, truth) for path in sorted(folder.glob("*.wav")) if (truth := annotated(path)) is not None]
     tracks = [framed(read(path)[0])[: len(truth)] for path, truth in pairs]
     everything = [np.ones(len(track), np.bool_) for track in tracks]
-    batched = np.concatenate(probabilities(model, tracks, everything))
-    single = np.concatenate(
-        [probabilities(model, [track], [asked])[0] for track, asked in zip(tracks, everything, strict=True)]
-    )
     truth = np.concatenate([truth for _, truth in pairs])
-    return Quality(
-        frames=len(truth),
-        speech_share=float(truth.mean()),
-        auc_batched=roc_auc(truth, batched),
-        auc_single=roc_auc(truth, single),
-        largest_difference=float(np.abs(batched - single).max()),
-    )
+    heard = {
+        name: np.concatenate(probabilities(one, tracks, everything)) for name, one in (("ours", ours), ("plain", plain))
+    }
+    shipped = np.concatenate([theirs(model, track) for track in tracks])
+    return {
+        "frames": len(truth),
+        "speech_share": float(truth.mean()),
+        "auc_ours": roc_auc(truth, heard["ours"]),
+        "auc_ours_without_conditioning": roc_auc(truth, heard["plain"]),
+        "auc_silero": roc_auc(truth, shipped),
+        "largest_difference_without_conditioning": float(np.abs(heard["plain"] - shipped).max()),
+    }
 
 
-def segment(model: Silero, channels: list[Pcm], vad: VadSettings, settings: EndpointSettings) -> list[list[Utterance]]:
-    """The utterances of each channel, on the way that the gateway goes."""
-    tracks = [framed(channel) for channel in channels]
-    levels = [level.frame_levels_db(track) for track in tracks]
-    found = probabilities(
-        model, tracks, [level.LevelGate(vad.gate_dbfs, HOLD_FRAMES).admit(of_track) for of_track in levels]
-    )
-    pairs = zip(found, levels, strict=True)
-    return [list(utterances(of_track, of_level, vad, settings)) for of_track, of_level in pairs]
+def words(folder: Path) -> list[tuple[Signal, list[Span]]]:
+    """The single words of each speaker, levelled, a second apart, and where each is in ms."""
+    strings = []
+    for speaker in sorted({path.stem.partition("_")[2] for path in folder.glob("*.wav")}):
+        parts: list[Signal] = [np.zeros(3 * RATE)]
+        places = []
+        for path in sorted(folder.glob(f"*_{speaker}.wav")):
+            word = levelled(read(path)[0] / 32768)
+            begin = sum(map(len, parts)) * 1000 / RATE
+            places.append((begin, begin + len(word) * 1000 / RATE))
+            parts += [word, np.zeros(RATE)]
+        strings.append((np.concatenate(parts), places))
+    return strings
+
+
+class Heard:
+    """Audio with what the model said of it, to be cut by many settings."""
+
+    def __init__(self, model: Silero, channels: Sequence[Pcm], gate_dbfs: float) -> None:
+        tracks = [framed(channel) for channel in channels]
+        self.levels = [level.frame_levels_db(track) for track in tracks]
+        self.probabilities = judge(model, tracks, gate_dbfs)
+
+    def cut(self, vad: VadSettings, settings: EndpointSettings) -> list[list[Utterance]]:
+        """The utterances of each channel."""
+        pairs = zip(self.probabilities, self.levels, strict=True)
+        return [list(utterances(found, levels, vad, settings)) for found, levels in pairs]
+
+
+def spans(found: Sequence[Utterance]) -> list[Span]:
+    """Speech in ms, without the rolls."""
+    return [(one.speech_start * FRAME_MS, one.speech_end * FRAME_MS) for one in found]
+
+
+def sweep(model: Silero, speech: Path, vad: VadSettings, settings: EndpointSettings) -> Table:
+    """Borders, misses and false utterances by threshold, release and least speech."""
+    excerpts = [path for path in sorted((speech / "vad").glob("*.wav")) if turns(path)]
+    after = np.zeros(RATE, np.int16)
+    files = [read(path)[0] for path in sorted((speech / "utterances").glob("*.wav"))]
+    meeting = Heard(model, [read(path)[0] for path in excerpts], vad.gate_dbfs)
+    close = Heard(model, [np.concatenate([pcm, after]) for pcm in files], vad.gate_dbfs)
+    silent = Heard(model, [nothing.play(kind, NOTHING_SECONDS) for kind in nothing.KINDS], vad.gate_dbfs)
+    spoken = words(speech / "digits")
+    rng = np.random.default_rng(7)
+    single = {
+        name: Heard(model, [telephoned(LINES[line](one, rng)) for one, _ in spoken], vad.gate_dbfs)
+        for name, line in (("words", "good"), ("quiet_words", QUIET))
+    }
+    true = [joined(turns(path), settings.silence_ms) for path in excerpts]
+    ends = [audible(pcm) for pcm in files]
+    rows: Table = {}
+    for threshold, below, least in product(THRESHOLDS, RELEASES, MIN_SPEECH_MS):
+        tried = vad.model_copy(update={"threshold": threshold, "release": round(threshold - below, 2)})
+        cutting = settings.model_copy(update={"min_speech_ms": least})
+        found = close.cut(tried, cutting)
+        whole = [[(one[0][0], one[-1][1])] if (one := spans(utterance)) else [] for utterance in found]
+        row = _borders("file", [[end] for end in ends], whole)
+        row |= _borders("turn", true, [spans(one) for one in meeting.cut(tried, cutting)])
+        row["files_missed"] = sum(not one for one in found)
+        for name, said in single.items():
+            row[f"{name}_missed"] = missed([places for _, places in spoken], said.cut(tried, cutting))
+        row["false_a_minute"] = sum(map(len, silent.cut(tried, cutting))) / (len(nothing.KINDS) * NOTHING_SECONDS / 60)
+        rows[f"{threshold:.2f} {tried.release:.2f} {least}"] = row
+    return rows
+
+
+def missed(places: Sequence[Sequence[Span]], found: Sequence[Sequence[Utterance]]) -> float:
+    """Share of the words of which nothing is in an utterance's speech."""
+    alone = [
+        not any(begin < end_ms and start_ms < end for start_ms, end_ms in spans(one))
+        for words_of, one in zip(places, found, strict=True)
+        for begin, end in words_of
+    ]
+    return sum(alone) / max(1, len(alone))
+
+
+def _borders(name: str, true: Sequence[Sequence[Span]], found: Sequence[Sequence[Span]]) -> dict[str, float]:
+    """Percentiles of the distance at either border, and the share of borders that were found at all."""
+    pairs = [border_errors(one, other, REACH_MS) for one, other in zip(true, found, strict=True)]
+    row: dict[str, float] = {}
+    for which, border in enumerate(("begin", "end")):
+        late = np.array([error for pair in pairs for error in pair[which]])
+        row[f"{name}_{border}_median_ms"] = float(np.median(late))
+        row[f"{name}_{border}_p50_ms"], row[f"{name}_{border}_p90_ms"] = np.percentile(np.abs(late), (50, 90)).tolist()
+        row[f"{name}_{border}_found"] = len(late) / sum(map(len, true))
+    return row
+
+
+def measure_lines(ours: Silero, plain: Silero, speech: Path, vad: VadSettings, settings: EndpointSettings) -> Table:
+    """Share of the frames of speech that lie in an utterance, and of others far from speech that do, on each line."""
+    clean = [levelled(read(path)[0] / 32768) for path in sorted((speech / "utterances").glob("*.wav"))]
+    # Silence around it: three seconds for the gate to close, two for the endpoint.
+    clean = [np.concatenate([np.zeros(3 * RATE), one, np.zeros(2 * RATE)]) for one in clean]
+    clean += [one for one, _ in words(speech / "digits")]
+    frames = [speech_frames(one, FRAME) for one in clean]
+    truth = np.concatenate(frames)
+    far = np.concatenate([~(np.convolve(one, np.ones(2 * FAR_FRAMES + 1), "same") > 0) for one in frames])
+    rows: Table = {}
+    for name, line in LINES.items():
+        heard = [telephoned(line(one, np.random.default_rng([7, place]))) for place, one in enumerate(clean)]
+        row: dict[str, float] = {}
+        for who, model in (("ours", ours), ("plain", plain)):
+            said = Heard(model, heard, vad.gate_dbfs)
+            inside = np.concatenate(
+                [_inside(one, len(mask)) for one, mask in zip(said.cut(vad, settings), frames, strict=True)]
+            )
+            row[f"auc_{who}"] = roc_auc(truth, np.concatenate(said.probabilities))
+            row[f"recall_{who}"] = float(inside[truth].mean())
+            row[f"false_{who}"] = float(inside[far].mean())
+        rows[name] = row
+    return rows
+
+
+def _inside(found: Sequence[Utterance], count: int) -> NDArray[np.bool_]:
+    """Which frames lie in an utterance."""
+    inside = np.zeros(count, np.bool_)
+    for one in found:
+        inside[one.start : one.end] = True
+    return inside
 
 
 def measure_call(model: Silero, path: Path, vad: VadSettings, settings: EndpointSettings) -> dict[str, float]:
     """Utterances of a call."""
     channels = read(path)
-    found = [one for channel in segment(model, channels, vad, settings) for one in channel]
+    found = [one for channel in Heard(model, channels, vad.gate_dbfs).cut(vad, settings) for one in channel]
     lengths = np.array([one.seconds for one in found])
     levels = [level.frame_levels_db(framed(channel)) for channel in channels]
-    gated = sum(int((~level.LevelGate(vad.gate_dbfs, HOLD_FRAMES).admit(one)).sum()) for one in levels)
+    gated = sum(int((~level.LevelGate(vad.gate_dbfs, GATE_HOLD_FRAMES).admit(one)).sum()) for one in levels)
     frames = sum(len(one) for one in levels)
     return {
         "utterances": len(found),
@@ -201,96 +246,111 @@ def measure_call(model: Silero, path: Path, vad: VadSettings, settings: Endpoint
     }
 
 
-def audible(pcm: Pcm) -> tuple[int, int]:
-    """First and last audible ms: 10 ms pieces 12 dB above the quietest tenth, at most 36 dB below the loudest."""
-    pieces = pcm[: len(pcm) // 80 * 80].reshape(-1, 80).astype(np.float64) - pcm.mean()
-    decibels = 10 * np.log10(np.square(pieces).mean(axis=1) / 32768**2 + 1e-10)
-    threshold = max(np.percentile(decibels[decibels > -95], 10) + 12, np.percentile(decibels, 98) - 36)
-    # Two of three pieces, so that a click is not a word.
-    loud = np.flatnonzero(np.convolve(decibels > threshold, [1, 1, 1], "same") >= 2)
-    return int(loud[0]) * 10, (int(loud[-1]) + 1) * 10
+def measure_cost(model: Silero, frames: Pcm) -> Table:
+    """ms of processor time for a second of an open track, and µs for each batch of one frame of all tracks."""
+    rows: Table = {}
+    for tracks in TRACKS:
+        batch = _batch(model, frames, tracks)
+        busy, paced = [next(batch) for _ in range(BUSY_BATCHES)], []
+        due = time.perf_counter()
+        for _ in range(PACED_BATCHES):
+            due += FRAME_MS / 1000
+            time.sleep(max(0.0, due - time.perf_counter()))
+            paced.append(next(batch))
+        batch.close()
+        rows[str(tracks)] = {
+            "busy_ms_a_second": float(np.median(busy)) / tracks / FRAME_MS * 1e6,
+            "paced_ms_a_second": float(np.median(paced)) / tracks / FRAME_MS * 1e6,
+            "paced_batch_us": float(np.median(paced)) * 1e6,
+        }
+    return rows
 
 
-def measure_borders(model: Silero, folder: Path, vad: VadSettings, settings: EndpointSettings) -> dict[str, float]:
-    """Median distance of the borders from what is audible, in ms, and files without an utterance."""
-    starts: list[int] = []
-    ends: list[int] = []
-    paths = sorted(folder.glob("*.wav"))
-    after = np.zeros(RATE, np.int16)
-    for path in paths:
-        pcm = read(path)[0]
-        found = segment(model, [np.concatenate([pcm, after])], vad, settings)[0]
-        if found:
-            first, last = audible(pcm)
-            starts.append(found[0].speech_start * FRAME_MS - first)
-            ends.append(found[-1].speech_end * FRAME_MS - last)
-    return {
-        "files": len(paths),
-        "without_utterance": len(paths) - len(starts),
-        "start_median_ms": float(np.median(starts)),
-        "start_within_150_ms": float(np.mean(np.abs(starts) <= 150)),
-        "end_median_ms": float(np.median(ends)),
-        "end_within_150_ms": float(np.mean(np.abs(ends) <= 150)),
-    }
-
-
-def measure_cost(model: Silero, frames: Pcm) -> dict[str, float]:
-    """µs a frame: the model alone and batched, level and endpointer."""
-    costs: dict[str, float] = {}
-    for batch in (1, 8, 32, 128, 512):
-        slots = np.array([model.acquire() for _ in range(batch)])
-        rows = frames[np.arange(batch) % len(frames)]
-        runs = max(3, 512 // batch)
-        least = min(_timed(partial(model.judge, slots, rows)) for _ in range(runs))
-        costs[f"model_batch_{batch}_us"] = least / batch * 1e6
+def _batch(model: Silero, frames: Pcm, tracks: int) -> Generator[float, None, None]:
+    """Processor seconds of a frame of every track, again and again."""
+    slots = np.array([model.acquire() for _ in range(tracks)])
+    gates = [level.LevelGate(-72.0, GATE_HOLD_FRAMES) for _ in range(tracks)]
+    machines = [endpoint.Endpointer(0.42, 0.3, 3, 5, 14, 4, 6, 625) for _ in range(tracks)]
+    turn = 0
+    try:
+        while True:
+            rows = frames[(np.arange(tracks) * 7 + turn) % len(frames)]
+            turn += 1
+            began = time.thread_time()
+            levels = [level.frame_levels_db(row[None]) for row in rows]
+            for gate, one in zip(gates, levels, strict=True):
+                gate.admit(one)
+            judged = model.judge(slots, rows)
+            for cutter, probability, one in zip(machines, judged.tolist(), levels, strict=True):
+                cutter.push(probability, float(one[0]))
+            yield time.thread_time() - began
+    finally:
         for slot in slots.tolist():
             model.release(slot)
-    machine = endpoint.Endpointer(0.42, 0.3, 3, 15, 4, 6, 625)
-    costs["level_us"] = min(_timed(lambda: level.frame_levels_db(frames)) for _ in range(9)) / len(frames) * 1e6
-    pairs = [(0.9, -20.0)] * 400 + [(0.0, -70.0)] * 600
-    costs["endpoint_us"] = min(_timed(lambda: [machine.push(*pair) for pair in pairs]) for _ in range(9)) / 1000 * 1e6
-    return costs
 
 
-def _timed(work: Callable[[], object]) -> float:
-    before = time.perf_counter()
-    work()
-    return time.perf_counter() - before
+def table(name: str, rows: Table) -> Iterator[str]:
+    """Rows of a report for a terminal."""
+    columns = list(next(iter(rows.values())))
+    width = max(map(len, rows))
+    yield name
+    for place, column in enumerate(columns, 1):
+        yield f"  ({place}) {column}"
+    yield " " * width + "".join(f"{f'({place})':>10}" for place in range(1, len(columns) + 1))
+    for key, row in rows.items():
+        yield f"{key:<{width}}" + "".join(f"{row[column]:10.3f}" for column in columns)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; exit code 0, also where there is nothing to measure with."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_vad", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--keep", action="store_true", help=f"write {RESULTS.parent.name}/{RESULTS.name}")
     parser.add_argument("--model", type=Path, default=MODEL, help="silero_vad.onnx (default: the fetched one)")
     options = parser.parse_args(arguments)
     if not SPEECH.is_dir():
         print(f"skipped: {SPEECH} is not there", file=sys.stderr)
         return 0
     try:
-        model = Silero(options.model)
+        ours, plain = Silero(options.model), Silero(options.model, conditioned=False)
     except GatewayError as error:
         print(f"skipped: {error}", file=sys.stderr)
         return 0
+    report = measure(ours, plain, options.model)
+    text = json.dumps(_rounded(report), indent=1) + "\n"
+    if options.keep:
+        RESULTS.write_text(text, encoding="utf-8")
+    print(text if options.json else "\n".join(_told(report)))
+    return 0
+
+
+def measure(ours: Silero, plain: Silero, model: Path) -> dict[str, Any]:
+    """All of it."""
     vad, settings = VadSettings.model_validate({}), EndpointSettings.model_validate({})
     call = SPEECH / "calls" / "auto-repairs-40.wav"
-    report = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, onnxruntime {onnxruntime.__version__}",
+    return {
+        "machine": f"{machine()}, onnxruntime {onnxruntime.__version__}, numpy {np.__version__}",
         "settings": vad.model_dump() | settings.model_dump(),
-        "quality": asdict(measure_quality(model, SPEECH / "vad")),
-        "call": measure_call(model, call, vad, settings),
-        "borders": measure_borders(model, SPEECH / "utterances", vad, settings),
-        "cost": measure_cost(model, framed(read(call)[0])[200:712]),
+        "cost": measure_cost(ours, framed(read(call)[0])[200:712]),
+        "quality": {"vad": measure_quality(ours, plain, model, SPEECH / "vad")},
+        "call": {call.stem: measure_call(ours, call, vad, settings)},
+        "lines": measure_lines(ours, plain, SPEECH, vad, settings),
+        "thresholds": sweep(ours, SPEECH, vad, settings),
     }
-    if options.json:
-        print(json.dumps(report, indent=2))
-    else:
-        for name, part in report.items():
-            print(name if isinstance(part, dict) else f"{name}  {part}")
-            if isinstance(part, dict):
-                for key, value in part.items():
-                    print(f"  {key:<24} {value:.4f}" if isinstance(value, float) else f"  {key:<24} {value}")
-    return 0
+
+
+def _rounded(what: Any) -> Any:
+    if isinstance(what, dict):
+        return {key: _rounded(value) for key, value in what.items()}
+    return round(what, 5) if isinstance(what, float) else what
+
+
+def _told(report: dict[str, Any]) -> Iterator[str]:
+    for name, part in report.items():
+        if name in ("machine", "settings"):
+            yield f"{name}: {part}"
+        else:
+            yield from table(name, part)
 
 
 if __name__ == "__main__":
