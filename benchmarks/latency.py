@@ -44,15 +44,16 @@ class Judged:
     """The latencies at borders alone."""
     after: list[float] = field(default_factory=list)
     """From the endpoint's decision, where that is known."""
-    cuts: int = 0
+    cuts: list[tuple[Track, int]] = field(default_factory=list)
+    """Where: the track, and the ms of the recording."""
     stray: int = 0
     joined: int = 0
 
     def add(self, other: Judged) -> None:
         """Take another pass in."""
-        for name in ("minutes", "said", "cuts", "stray", "joined"):
+        for name in ("minutes", "said", "stray", "joined"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("latencies", "at_borders", "after"):
+        for name in ("latencies", "at_borders", "after", "cuts"):
             getattr(self, name).extend(getattr(other, name))
 
 
@@ -84,7 +85,7 @@ def judge(said: Sequence[Said], labels: Labels, period_ms: int, begin_ms: int, s
             if label in at_border:
                 result.at_borders.append(result.latencies[-1])
             elif label is not None or _inside(one.end, begins, borders):
-                result.cuts += 1
+                result.cuts.append((track, round(one.end) % period_ms))
             else:
                 result.stray += 1
     return result
@@ -126,9 +127,10 @@ def report(judged: Judged) -> dict[str, Any]:
         "latencyMs": asdict(Spread.of(judged.latencies)),
         "atBordersMs": asdict(Spread.of(judged.at_borders)),
         "afterDecisionMs": asdict(Spread.of(judged.after)),
-        "cutsAMinute": round(judged.cuts / minutes, 2),
+        "cutsAMinute": round(len(judged.cuts) / minutes, 2),
         "strayAMinute": round(judged.stray / minutes, 2),
         "joinedAMinute": round(judged.joined / minutes, 2),
+        "cutsAt": [f"{track.value} {ms / 1000:.2f}" for track, ms in sorted(judged.cuts)],
     }
 
 

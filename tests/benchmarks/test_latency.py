@@ -33,26 +33,27 @@ def judged(*those: Said, begin_ms: int = 0, seconds: float = 10.0) -> Judged:
 def test_latency_counts_from_the_frame_with_the_last_speech() -> None:
     found = judged(said(1000, 4050, 4380))
     # The last ms before 4,000 is in the frame that is due at 3,980.
-    assert (found.latencies, found.at_borders, found.cuts) == ([400.0], [400.0], 0)
+    assert (found.latencies, found.at_borders, found.cuts) == ([400.0], [400.0], [])
 
 
 def test_an_end_that_is_no_border_is_a_cut_and_has_a_latency() -> None:
     found = judged(said(1000, 2000, 2380), said(2400, 4000, 4380))
-    assert (found.latencies, found.at_borders, found.cuts, found.stray) == ([400.0, 400.0], [400.0], 1, 0)
+    assert (found.latencies, found.at_borders) == ([400.0, 400.0], [400.0])
+    assert (found.cuts, found.stray) == ([(Track.INBOUND, 2000)], 0)
 
 
 def test_an_end_without_any_label_is_a_cut_only_where_somebody_speaks() -> None:
-    assert judged(said(1000, 3200, 3500)).cuts == 1
+    assert judged(said(1000, 3200, 3500)).cuts == [(Track.INBOUND, 3200)]
     quiet = judged(said(5000, 5200, 5500), said(9000, 9400, 9700))
-    assert (quiet.cuts, quiet.stray, quiet.latencies) == (0, 2, [])
+    assert (quiet.cuts, quiet.stray, quiet.latencies) == ([], 2, [])
     other = judged(said(1000, 3200, 3500, Track.OUTBOUND))
-    assert (other.cuts, other.stray) == (0, 1)
+    assert (other.cuts, other.stray) == ([], 1)
 
 
 def test_a_label_is_that_of_one_transcript() -> None:
     found = judged(said(1000, 3700, 4000), said(3750, 4010, 4480))
     assert found.at_borders == [500.0]
-    assert found.cuts + found.stray == 1
+    assert len(found.cuts) + found.stray == 1
 
 
 def test_borders_within_a_transcript_are_counted() -> None:
@@ -62,12 +63,13 @@ def test_borders_within_a_transcript_are_counted() -> None:
 
 def test_the_recording_is_counted_on_behind_its_end() -> None:
     found = judged(said(11_000, 12_000, 12_300), said(12_400, 14_000, 14_380), begin_ms=5000)
-    assert (found.latencies, found.at_borders, found.cuts) == ([320.0, 400.0], [400.0], 1)
+    assert (found.latencies, found.at_borders) == ([320.0, 400.0], [400.0])
+    assert found.cuts == [(Track.INBOUND, 2000)]
 
 
 def test_what_the_end_of_the_pass_cut_short_is_left_out() -> None:
-    assert judged(said(6000, 6900, 7000), seconds=7.0).cuts == 0
-    assert judged(said(6000, 6900, 7000), seconds=7.5).cuts == 1
+    assert not judged(said(6000, 6900, 7000), seconds=7.0).cuts
+    assert judged(said(6000, 6900, 7000), seconds=7.5).cuts
 
 
 def passes() -> dict[str, Any]:
