@@ -21,9 +21,13 @@ def test_the_table_has_every_column(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setenv("GATEWAY_MODELS_DIR", str(CACHE))
     assert main(["--json", "--rounds", "1", "--seconds", "1"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert set(report["ms"]) == {"first", "step of 1", "step of 4", "step of 8", "step of 16"}
+    lengths = {"first, 2 s", "first, 4 s", "first, 8 s"}
+    assert set(report["ms"]) == lengths | {"step of 1", "step of 4", "step of 8", "step of 16"}
     assert set(report["ms"]["step of 8"]) == {"shipped", "prepared", "floor"}
     assert all(spent > 0 for row in report["ms"].values() for spent in row.values())
+    assert set(report["decodes"]) == {"1", "4", "8", "16"}
+    assert all(row["new"] > 0 and row["again"] > 0 for row in report["decodes"].values())
+    assert set(report["shares"]) == {"0", "1", "8"}
     assert all(sum(kinds.values()) == pytest.approx(1) for kinds in report["shares"].values())
 
 
