@@ -55,6 +55,9 @@ ASR_SPECULATED = Counter(
 ASR_SUPPRESSED = Counter(
     "gateway_asr_suppressed_total", "Texts of what was no speech, by what gave them away", ["reason"], registry=REGISTRY
 )
+PARTIALS = Counter(
+    "gateway_partials_total", "Decodes of open utterances for who reads along, by result", ["result"], registry=REGISTRY
+)
 ASR_SHED = Counter("gateway_asr_shed_total", "Decodes given up", ["kind"], registry=REGISTRY)
 ASR_FAILED = Counter("gateway_asr_failed_total", "Decodes that raised", registry=REGISTRY)
 

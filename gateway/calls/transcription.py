@@ -15,6 +15,7 @@ from gateway.delivery.delivery import CallDelivery, Delivery, Redactor, Transcri
 from gateway.ids import new_ulid
 from gateway.participants import Role, Track
 from gateway.speech.engine import Hypothesis
+from gateway.speech.partials import Partial
 from gateway.speech.stage import OpenTrack, SpeechStage
 from gateway.speech.track import Segment
 from gateway.store.records import CallRecord
@@ -122,6 +123,14 @@ class Transcription:
         """Return when the track's queue has been read, up to where its gate was closed."""
         if self._open is not None and speech is not None:
             await speech.finish(self._open)
+
+    @property
+    def wants_partials(self) -> bool:
+        """Whether somebody reads along."""
+        return False
+
+    def on_partial(self, partial: Partial) -> None:
+        """What the open utterance says so far."""
 
     def on_segment(self, segment: Segment) -> object:
         """An utterance has ended: it takes its place in the order of the call."""

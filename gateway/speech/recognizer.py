@@ -2,9 +2,9 @@
 
 Everything but the model runs on the event loop or under a lock that is held for microseconds: the loop submits and
 gets results by ``call_soon_threadsafe``, and never waits for a decode. Finals go before speculative decodes before
-partials, and within a kind the earliest deadline first. Under overload the optional kinds go first: they resolve with
-:class:`Shed`. A final is refused only by a queue full of finals (:class:`RecognizerFull`), which admission prevents:
-new starts are refused while :attr:`Recognizer.overloaded`.
+partials, and within a kind the earliest deadline first. Under overload the optional kinds are given up, speculative
+decodes before partials: they resolve with :class:`Shed`. Then new starts are refused: :attr:`Recognizer.overloaded`.
+That keeps a final from being refused, which happens only by a queue full of finals (:class:`RecognizerFull`).
 """
 
 from __future__ import annotations
@@ -39,11 +39,19 @@ _LENGTH_SLACK_MS = 2000
 # Audio of a batch, padding counted: at a real-time factor of 0.011 about a third of a second of work, for which
 # whoever comes next has to wait.
 _BATCH_AUDIO_MS = 32_000
+_PARTIAL_AUDIO_MS = 8_000
+"""The same of partials, which a final should not have to wait for."""
 
 
 # A final that is later than this behind its deadline is what a listener notices; it is over when none was for a while.
 _LATE_S = 0.4
 _LATE_HOLD_S = 5.0
+
+# Optional work is refused earlier than new starts: by finals in eighths of the queue (starts: six), and by how late the
+# first of them is (starts: _LATE_S). A guess that is given up costs a tenth of a second at the end of an utterance, and
+# saves a decode where the speaker goes on.
+_ROOM_EIGHTHS = {Kind.SPECULATIVE: 4, Kind.PARTIAL: 5}
+_OPTIONAL_LATE_S = {Kind.SPECULATIVE: 0.0, Kind.PARTIAL: 0.2}
 
 
 class RecognizerFull(InternalError):  # noqa: N818 - a state of the queue, named as asyncio.QueueFull is
@@ -104,6 +112,11 @@ class Recognizer:
         """Whether new starts should be refused: finals fill three quarters of the queue, or have lately been late."""
         self._look_at_lateness(self._waiting)
         return self._crowded or time.monotonic() < self._late_until
+
+    @property
+    def behind(self) -> bool:
+        """Whether finals wait: all workers are busy, and what nobody waits for can be left out."""
+        return self._counts[Kind.FINAL] > 0
 
     @property
     def _crowded(self) -> bool:
@@ -184,20 +197,32 @@ class Recognizer:
                     break
         self._show_depth()
 
+    def _refuses(self, kind: Kind) -> bool:
+        """Under the lock: whether there is too much to do for optional work of that kind."""
+        if kind is Kind.FINAL:
+            return False
+        if 8 * self._counts[Kind.FINAL] >= _ROOM_EIGHTHS[kind] * self._capacity:
+            return True
+        first = self._waiting[0] if self._counts[Kind.FINAL] else None
+        return first is not None and time.monotonic() > first.deadline + _OPTIONAL_LATE_S[kind]
+
     def _make_room(self, item: _Waiting) -> _Waiting | None:
         """Under the lock: who has to go for ``item`` to wait; ``item`` itself if it is the least wanted."""
-        if item.kind is not Kind.FINAL and self._crowded:
+        if self._refuses(item.kind):
             return item
         if len(self._waiting) < self._capacity:
             return None
-        last = self._waiting[-1]
+        finals, guesses = self._counts[Kind.FINAL], self._counts[Kind.SPECULATIVE]
+        # Guesses go first, the last of them; the queue is sorted.
+        at = finals + guesses - 1 if guesses else len(self._waiting) - 1
+        last = self._waiting[at]
         if last.kind is Kind.FINAL and item.kind is Kind.FINAL:
             metrics.ASR_SHED.labels(Kind.FINAL.name.lower()).inc()
             msg = f"all {self._capacity} places of the recognizer's queue hold finals; see GATEWAY_ASR__QUEUE"
             raise RecognizerFull(msg)
-        if last < item:
+        if item.kind is not Kind.FINAL and _before(item, last):
             return item
-        self._waiting.pop()
+        del self._waiting[at]
         self._counts[last.kind] -= 1
         return last
 
@@ -279,6 +304,13 @@ class Recognizer:
             metrics.ASR_SECONDS.observe(time.perf_counter() - started)
 
 
+def _before(item: _Waiting, other: _Waiting) -> bool:
+    """Whether ``item`` is given up before ``other``: guesses first, finals last, of one kind the later one."""
+    if item.kind is other.kind:
+        return item > other
+    return other.kind is Kind.FINAL or item.kind is Kind.SPECULATIVE
+
+
 def _choose(waiting: Sequence[_Waiting], most: int) -> list[_Waiting]:
     """The first decode in order of work, and those after it that may share its batch.
 
@@ -286,14 +318,16 @@ def _choose(waiting: Sequence[_Waiting], most: int) -> list[_Waiting]:
     """
     batch: list[_Waiting] = []
     shortest = longest = 0
+    most_ms = _BATCH_AUDIO_MS
     for item in waiting:
         if not batch:
+            most_ms = _PARTIAL_AUDIO_MS if item.kind is Kind.PARTIAL else _BATCH_AUDIO_MS
             shortest = longest = item.duration_ms
         elif (item.kind is Kind.PARTIAL) != (batch[0].kind is Kind.PARTIAL):
             break
         low, high = min(shortest, item.duration_ms), max(longest, item.duration_ms)
         alike = high <= max(_LENGTH_RATIO * low, low + _LENGTH_SLACK_MS)
-        if batch and not (alike and high * (len(batch) + 1) <= _BATCH_AUDIO_MS):
+        if batch and not (alike and high * (len(batch) + 1) <= most_ms):
             continue
         batch.append(item)
         shortest, longest = low, high

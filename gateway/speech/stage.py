@@ -22,6 +22,7 @@ from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, VoiceActivity
+from gateway.speech.follower import Follower, PartialListener
 from gateway.speech.guards import guard
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
@@ -50,8 +51,8 @@ SLOW_HOLD_S = 5.0
 """A pass that takes longer keeps every track waiting: no new starts for a while."""
 
 
-class SpeechListener(Protocol):
-    """Who is told of a track's utterances; both methods are called on the event loop."""
+class SpeechListener(PartialListener, Protocol):
+    """Who is told of a track's utterances; everything is called on the event loop."""
 
     def on_segment(self, segment: Segment) -> object:
         """An utterance has ended; what is returned comes back with its text."""
@@ -71,6 +72,7 @@ class OpenTrack:
     speech: SpeechTrack
     listener: SpeechListener
     done: asyncio.Future[None]
+    follower: Follower
     speculation: asyncio.Future[Hypothesis] | None = None
     pause: int = 0
     patience_ends: float = 0.0
@@ -132,7 +134,8 @@ class SpeechStage:
     def open(self, media: TrackMedia, listener: SpeechListener) -> OpenTrack:
         """Take up a track whose gate has just opened."""
         speech = SpeechTrack(media, self._vad, self._endpoint, self._voice.acquire())
-        track = OpenTrack(speech, listener, asyncio.get_running_loop().create_future())
+        follower = Follower(speech, listener, self._recognizer, self._submit)
+        track = OpenTrack(speech, listener, asyncio.get_running_loop().create_future(), follower)
         self._tracks.append(track)
         metrics.OPEN_TRACKS.set(len(self._tracks))
         self._wake.set()
@@ -205,6 +208,8 @@ class SpeechStage:
         metrics.VAD_FRAMES.labels("gate").inc(frames - asked)
         for (track, _, _), probabilities in zip(taken, judged, strict=True):
             self._hear(track, track.speech.judge(probabilities))
+            if not track.done.done():
+                track.follower.look()
 
     def _hear(self, track: OpenTrack, shown: Iterable[Found]) -> None:
         """What the model's answer, or a text, shows on one track."""
@@ -273,6 +278,8 @@ class SpeechStage:
         else:
             track.speculation = future
             future.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(future)))
+            # Behind the advice: a text that ends the utterance is shown as its final one.
+            track.follower.at_pause(future)
 
     def _advise(self, track: OpenTrack, pause: int, verdict: Verdict) -> None:
         if not track.done.done():
@@ -297,6 +304,7 @@ class SpeechStage:
     def _recognise(self, track: OpenTrack, segment: Segment) -> None:
         """An utterance has ended: tell the listener, and tell it the text when that is there."""
         metrics.UTTERANCES.labels(segment.ending).inc()
+        track.follower.stop()
         if segment.ending is Ending.CUT:
             # The guess was of another piece.
             self._give_up(track)

@@ -297,3 +297,25 @@ class SpeechTrack:
     def open(self) -> bool:
         """Whether an utterance is open."""
         return bool(self._endpointer.open)
+
+    @property
+    def spoken(self) -> tuple[int, int] | None:
+        """The open utterance: the sample of stream time at which its speech begins, and its ms up to its latest speech.
+
+        None while none is open, and between the cut of a long one and its next frame.
+        """
+        machine = self._endpointer
+        if not machine.open or machine.cut_frame > machine.start_frame:
+            return None
+        start = max(machine.start_frame, machine.speech_start_frame)
+        length = machine.frame - machine.silence_run - machine.start_frame
+        return self._origin + start * FRAME, length * FRAME_MS
+
+    def open_utterance(self) -> Pcm:
+        """The audio of the open utterance up to its latest speech."""
+        machine = self._endpointer
+        return self._pcm(machine.start_frame, machine.frame - machine.silence_run)
+
+    def evidence(self) -> SpeechEvidence:
+        """What voice activity knows of the open utterance so far."""
+        return self._evidence(self._endpointer.start_frame, self._endpointer.frame)

@@ -24,6 +24,7 @@ from gateway.config import Settings, load
 from gateway.participants import Role
 from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
 from gateway.speech.moonshine import Moonshine, MoonshineSession
+from gateway.speech.partials import Partial
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.silero import Silero
 from gateway.speech.stage import SpeechStage
@@ -300,6 +301,10 @@ class Listener:
         self.segments: list[Segment] = []
         self.texts: dict[int, str] = {}
         self.all_read = asyncio.Event()
+        self.wants_partials = False
+
+    def on_partial(self, partial: Partial) -> None:
+        raise AssertionError(partial)
 
     def on_segment(self, segment: Segment) -> object:
         self.segments.append(segment)

@@ -180,7 +180,7 @@ async def test_partials_do_not_ride_along(engine: SumEngine, build: Build) -> No
     recognizer = build()
     first = await occupy(recognizer, engine)
     kinds = (Kind.PARTIAL, Kind.SPECULATIVE, Kind.FINAL, Kind.PARTIAL)
-    futures = [recognizer.submit(session(engine, n), kind, float(n)) for n, kind in enumerate(kinds, 1)]
+    futures = [recognizer.submit(session(engine, n), kind, SOON + n) for n, kind in enumerate(kinds, 1)]
     engine.latch.set()
     await asyncio.gather(first, *futures)
     assert engine.batches == [["3", "2"], ["1", "4"]]
@@ -210,11 +210,11 @@ async def test_a_final_takes_the_place_of_optional_work(engine: SumEngine, build
     finals = [recognizer.submit(session(engine, 3), Kind.FINAL, SOON)]
     finals.append(recognizer.submit(session(engine, 4), Kind.FINAL, SOON))
     with pytest.raises(Shed):
-        await partial
-    assert not speculative.done()
+        await speculative
+    assert not partial.done()
     finals.append(recognizer.submit(session(engine, 5), Kind.FINAL, SOON))
     with pytest.raises(Shed):
-        await speculative
+        await partial
     with pytest.raises(RecognizerFull, match="all 3 places"):
         recognizer.submit(session(engine, 6), Kind.FINAL, SOON)
     assert (shed_count("partial"), shed_count("speculative")) == (before[0] + 1, before[1] + 1)
@@ -235,6 +235,59 @@ async def test_optional_work_is_shed_under_overload(engine: SumEngine, build: Bu
     engine.latch.set()
     await asyncio.gather(first, *finals)
     assert [*states, recognizer.overloaded] == [False, True, False]
+
+
+async def test_guesses_go_first_then_partials_then_new_starts(engine: SumEngine, build: Build) -> None:
+    recognizer = build(queue=16)
+    first = await occupy(recognizer, engine)
+    finals, refused = [], []
+    for finals_waiting in range(13):
+        for kind in (Kind.SPECULATIVE, Kind.PARTIAL):
+            future = recognizer.submit(session(engine, 1), kind, SOON)
+            await asyncio.sleep(0)
+            refused.append((finals_waiting, kind)) if future.done() else future.cancel()
+        await asyncio.sleep(0)  # the loop's turn in which a cancelled future tells
+        if recognizer.overloaded:
+            break
+        finals.append(recognizer.submit(session(engine, 2), Kind.FINAL, SOON))
+    begins = {kind: min(at for at, one in refused if one is kind) for kind in (Kind.SPECULATIVE, Kind.PARTIAL)}
+    assert (begins[Kind.SPECULATIVE], begins[Kind.PARTIAL], len(finals)) == (8, 10, 12)
+    engine.latch.set()
+    await asyncio.gather(first, *finals)
+
+
+async def test_no_guesses_beside_a_final_that_is_late(engine: SumEngine, build: Build) -> None:
+    recognizer = build(queue=16)
+    first = await occupy(recognizer, engine)
+    late = recognizer.submit(session(engine, 2), Kind.FINAL, time.monotonic() - 0.1)
+    assert recognizer.behind
+    with pytest.raises(Shed):
+        await recognizer.submit(session(engine, 1), Kind.SPECULATIVE, SOON)
+    partial = recognizer.submit(session(engine, 1), Kind.PARTIAL, SOON)
+    assert not recognizer.overloaded
+    engine.latch.set()
+    assert (await partial).text == "1"
+    assert (await late).text == "2"
+    await first
+    assert not recognizer.behind
+
+
+async def test_a_full_queue_takes_a_partial_for_a_guess_and_no_guess_for_a_partial(
+    engine: SumEngine, build: Build
+) -> None:
+    recognizer = build(queue=2)
+    first = await occupy(recognizer, engine)
+    guess = recognizer.submit(session(engine, 1), Kind.SPECULATIVE, SOON)
+    partials = [recognizer.submit(session(engine, 2), Kind.PARTIAL, SOON) for _ in range(2)]
+    with pytest.raises(Shed):
+        await guess
+    with pytest.raises(Shed):
+        await recognizer.submit(session(engine, 1), Kind.SPECULATIVE, SOON)
+    with pytest.raises(Shed):
+        await recognizer.submit(session(engine, 3), Kind.PARTIAL, SOON + 1)
+    engine.latch.set()
+    assert [one.text for one in await asyncio.gather(*partials)] == ["2", "2"]
+    await first
 
 
 async def test_a_cancelled_decode_leaves_the_queue(engine: SumEngine, build: Build) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gateway import metrics
 from gateway._native import mulaw, track
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.partials import Partial
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.stage import OpenTrack, SpeechStage
 from gateway.speech.track import Ending, Segment
@@ -109,6 +112,11 @@ class Listener:
         self.segments: list[Segment] = []
         self.texts: list[str | None] = []
         self.told = asyncio.Condition()
+        self.wants_partials = False
+        self.partials: list[Partial] = []
+
+    def on_partial(self, partial: Partial) -> None:
+        self.partials.append(partial)
 
     def on_segment(self, segment: Segment) -> object:
         self.segments.append(segment)
@@ -232,7 +240,8 @@ async def test_an_utterance_ends_though_nobody_answers(rig: Rig) -> None:
     assert [listener.texts for _, _, listener in lines] == [[], [], []]
     rig.engine.gate.set()
     await until(lambda: [listener.texts for _, _, listener in lines] == [["8"], ["8"], ["8"]])
-    assert set(rig.engine.kinds) == {Kind.SPECULATIVE}
+    # Each was decoded once: the guess was the text, promoted to a final where it still waited.
+    assert len(rig.engine.kinds) == 3
 
 
 async def test_a_guess_that_was_shed_is_no_answer(rig: Rig) -> None:
@@ -294,3 +303,92 @@ async def test_a_stage_that_fails_says_so(rig: Rig) -> None:
     await asyncio.wait({task})
     assert task.exception() is failures[0]
     rig.stage._task = None
+
+
+def decodes(kind: str) -> float:
+    return metrics.REGISTRY.get_sample_value("gateway_partials_total", {"result": kind}) or 0.0
+
+
+async def test_an_open_utterance_is_read_while_it_is_spoken(rig: Rig) -> None:
+    media, _, listener = rig.line()
+    listener.wants_partials = True
+    say(media, quiet(320), tone(1000))
+    await until(lambda: rig.engine.kinds == [Kind.PARTIAL])
+    await until(lambda: listener.partials)
+    say(media, tone(800))
+    await until(lambda: len(listener.partials) == 2)
+    assert listener.segments == []
+    say(media, quiet(640))
+    await until(lambda: listener.texts == ["18"])
+    assert [partial.revision for partial in listener.partials[:2]] == [1, 2]
+    assert listener.partials[0].text in ("9", "10")
+    assert {partial.start for partial in listener.partials} == {listener.segments[0].start}
+
+
+async def test_nothing_is_decoded_for_nobody(rig: Rig) -> None:
+    media, _, listener = rig.line()
+    say(media, quiet(320), tone(3000))
+    await until(lambda: media.available() < 256)
+    say(media, quiet(640))
+    await until(lambda: listener.texts)
+    assert listener.partials == []
+    assert Kind.PARTIAL not in rig.engine.kinds
+
+
+async def test_one_decode_of_a_track_is_under_way_and_its_end_ends_it(rig: Rig) -> None:
+    rig.engine.gate.clear()
+    late = decodes("late")
+    media, _, listener = rig.line()
+    listener.wants_partials = True
+    say(media, quiet(320), tone(1000))
+    await until(rig.engine.entered.is_set)
+    say(media, tone(3000))
+    await until(lambda: media.available() < 256)
+    assert rig.recognizer.depth == 0
+    say(media, quiet(640))
+    await until(lambda: listener.segments)
+    rig.engine.gate.set()
+    await until(lambda: listener.texts == ["40"])
+    assert rig.engine.kinds.count(Kind.PARTIAL) == 1
+    assert listener.partials == []
+    assert decodes("late") == late + 1
+
+
+async def test_no_partials_while_finals_wait(rig: Rig) -> None:
+    rig.engine.gate.clear()
+    finals = [rig.recognizer.submit(rig.engine.open(), Kind.FINAL, time.monotonic() + 60)]
+    await until(rig.engine.entered.is_set)
+    finals.append(rig.recognizer.submit(rig.engine.open(), Kind.FINAL, time.monotonic() + 60))
+    skipped = decodes("skipped")
+    media, _, listener = rig.line()
+    listener.wants_partials = True
+    say(media, quiet(320), tone(1000))
+    await until(lambda: decodes("skipped") == skipped + 1)
+    assert rig.recognizer.depth == 1
+    rig.engine.gate.set()
+    await asyncio.gather(*finals)
+    say(media, tone(800))
+    await until(lambda: listener.partials)
+
+
+async def test_the_text_of_a_pause_is_shown_at_once(rig: Rig) -> None:
+    rig.engine.says = "And my name is"
+    media, _, listener = rig.line()
+    listener.wants_partials = True
+    say(media, quiet(320), tone(500), quiet(192))
+    await until(lambda: listener.partials)
+    assert rig.engine.kinds == [Kind.SPECULATIVE]
+    assert (listener.partials[0].text, listener.partials[0].stable) == ("And my name is", 0)
+    assert listener.segments == []
+
+
+async def test_what_would_not_be_believed_is_not_shown(rig: Rig) -> None:
+    rig.engine.says = "la la la la la la la la la la la la"
+    media, _, listener = rig.line()
+    listener.wants_partials = True
+    say(media, quiet(320), tone(1000))
+    await until(lambda: rig.engine.kinds)
+    say(media, quiet(640))
+    await until(lambda: listener.texts)
+    assert listener.texts == [""]
+    assert listener.partials == []
