@@ -18,7 +18,8 @@ LIMIT_MS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run of the gateway. Latencies are of the time when all calls spoke, in ms; cores are CPU over wall time.
+    """One run of the gateway. Latencies are of the time when all calls spoke, in ms; cores are CPU over wall time, and
+    ``parts`` how they divide between event loop, recognizer and the rest (voice activity, store).
 
     ``refused`` counts calls that failed or were not let in, ``lost`` messages and everything dropped, ``shed`` optional
     decodes given up. ``reasons`` says why the run does not count as carried; ``void`` that its load was late.
@@ -30,6 +31,7 @@ class Row:
     p99: float
     transcripts: int
     cores: float
+    parts: Mapping[str, float]
     mib: float
     refused: int
     lost: int
@@ -56,6 +58,7 @@ def row(result: Mapping[str, Any], limit_ms: float = LIMIT_MS) -> Row:
         p99=latency["p99"],
         transcripts=latency["count"],
         cores=result["steadyCores"],
+        parts=result["steadyParts"],
         mib=result["steadyMiB"],
         refused=sum(load["calls"]["errors"].values()),
         lost=load["messages"]["lost"] + round(sum(load["dropped"].values())),
@@ -137,12 +140,14 @@ def table(document: Mapping[str, Any]) -> str:
     lines = [
         document["machine"],
         f"{document['recording']}, {document['seconds']:.0f} s with all calls, both tracks, the gateway on one core",
-        "calls    p50    p95    p99 ms   transcripts   core    MiB   refused   lost   shed   load late",
+        "calls    p50    p95    p99 ms   transcripts   core = loop + recognizer + rest    MiB   refused   lost   "
+        "shed   load late",
     ]
     for one in document["rows"]:
         lines.append(
             f"{one['calls']:5d} {one['p50']:6.0f} {one['p95']:6.0f} {one['p99']:6.0f} {one['transcripts']:14d} "
-            f"{one['cores']:6.2f} {one['mib']:6.0f} {one['refused']:9d} {one['lost']:6d} {one['shed']:6d} "
+            f"{one['cores']:6.2f}   {_parts(one['parts']):26} {one['mib']:6.0f} {one['refused']:9d} {one['lost']:6d} "
+            f"{one['shed']:6d} "
             f"{one['late_ms']:8.1f} ms   {'void' if one['void'] else '; '.join(one['reasons']) or 'carried'}"
         )
     lines.append(f"gateway         {document['carried']} calls a core with p95 ≤ {document['limitMs']:.0f} ms")
@@ -152,6 +157,10 @@ def table(document: Mapping[str, Any]) -> str:
             f"({peer['coresPerCall']:.4f} core a call; {peer['how']}): the gateway carries {peer['ratio']:.1f} ×"
         )
     return "\n".join(lines)
+
+
+def _parts(parts: Mapping[str, float]) -> str:
+    return f"{parts['loop']:4.2f}   {parts['recognizer']:10.2f}   {parts['rest']:4.2f}" if parts else ""
 
 
 def plot(document: Mapping[str, Any], path: Path) -> None:

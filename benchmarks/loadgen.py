@@ -152,6 +152,9 @@ class _Call:
             await gateway.stop(self.identity.call_sid)
             self._send(socket, frame(closing(self.identity, voice.sequence + 1, stream_sid).encode()))
         finally:
+            # The socket may have ended before the call was played: whatever failed first is told, and this no more.
+            if not self._over.cancel() and not self._over.cancelled():
+                self._over.exception()
             await socket.close()
             self._load.sent += socket.frames
 

@@ -88,4 +88,5 @@ def test_a_short_run_from_end_to_end(
     assert (first["refused"], first["lost"]) == (0, 0)
     assert first["transcripts"] > 0
     assert 0 < first["cores"] < 1.01
+    assert all(first["parts"][part] > 0 for part in ("loop", "recognizer"))
     assert document["peers"] == {}

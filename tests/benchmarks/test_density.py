@@ -13,7 +13,8 @@ from benchmarks import density
 from benchmarks.density import Row, as_rows, carried, percentile, queued, row, search, table
 
 GOOD = Row(
-    calls=20, p50=300, p95=500, p99=580, transcripts=90, cores=0.2, mib=300, refused=0, lost=0, shed=0,
+    calls=20, p50=300, p95=500, p99=580, transcripts=90, cores=0.2, parts={"loop": 0.05, "recognizer": 0.12, "rest": 0.03},
+    mib=300, refused=0, lost=0, shed=0,
     late_ms=1.0, void=False, reasons=(),
 )  # fmt: skip
 
@@ -31,7 +32,8 @@ def result(**more: Any) -> dict[str, Any]:
         "latencyMs": {**latency, "p95": 5000.0},
         "pacingMs": {"p50": 0.5, "p99": 1.5},
     }
-    return {"steadyCores": 0.25, "steadyMiB": 310, "load": load | more}
+    parts = {"loop": 0.1, "recognizer": 0.1, "rest": 0.05}
+    return {"steadyCores": 0.25, "steadyParts": parts, "steadyMiB": 310, "load": load | more}
 
 
 def limit(calls: int) -> tuple[Callable[[int], bool], list[int]]:
@@ -123,6 +125,7 @@ def document() -> dict[str, Any]:
 
 def test_the_table_names_verdicts_and_peers() -> None:
     lines = table(document()).splitlines()
+    assert "0.05         0.12   0.03" in lines[3]
     assert lines[3].endswith("carried")
     assert lines[4].endswith("p95 of 900 ms is over 600")
     assert lines[5].endswith("void")
