@@ -13,7 +13,8 @@ from benchmarks import density
 from benchmarks.density import Row, as_rows, carried, percentile, queued, row, search, table
 
 GOOD = Row(
-    calls=20, p50=300, p95=500, p99=580, transcripts=90, cores=0.2, parts={"loop": 0.05, "recognizer": 0.12, "rest": 0.03},
+    calls=20, p50=300, p95=500, p99=580, transcripts=90, cores=0.2,
+    parts={"loop": 0.05, "recognizer": 0.12, "rest": 0.03},
     mib=300, refused=0, lost=0, shed=0,
     late_ms=1.0, void=False, reasons=(),
 )  # fmt: skip
