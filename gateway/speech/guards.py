@@ -2,8 +2,11 @@
 
 An encoder-decoder says something of whatever it hears. Most of what is not speech never gets here, because the voice
 activity model does not take it for speech; what does is short, weak or steady, and its text is known by more than the
-text. No guard goes by a text alone, and none by confidence alone: measured on what got here, inventions come with a
-mean token probability of 0.38 to 0.94, and single digits really spoken with 0.40 to 0.97.
+text. No guard goes by a text alone, and none by the confidence in a word or two: measured on what got here,
+inventions come with a mean token probability of 0.38 to 0.94, and single digits really spoken with 0.40 to 0.97.
+
+What they cannot tell is a voice that says nothing. A throat cleared aloud has the folds' pulses and a tract's
+resonances: level, probability, confidence and periodicity all lie within those of words on bad lines.
 
 Each threshold stands beside the figures that it was chosen by (``benchmarks/bench_nothing.py`` for inventions; clean
 telephone speech and the eight conditions of ``benchmarks/conditions.py`` for what must stay).
@@ -49,12 +52,14 @@ _THANKS = frozenset({"thank you", "thanks"})
 """24 times for nothing, and one of the commonest of real answers: it goes only if it was both too short to be said and
 faint."""
 
-_HESITATIONS = frozenset({"ah", "eh", "hm", "hmm", "mhm", "mm", "uh", "um", "uh-huh", "mm-hmm"})
-"""What the model makes of a cough, a breath, a throat. Callers say them too, so that only faint ones go."""
+_HESITATIONS = frozenset({"ah", "eh", "hm", "hmm", "mhm", "mm", "uh", "um", "uh-huh", "mm-hmm", "huh"})
+"""What the model makes of a cough, a breath, a throat. Callers say them too, so that only those go that are too short
+to be said: 96 ms judged to be speech, or 128 ms from its first frame to its last."""
+_SHORT_MS = 128
 
 _SLOW_MS = 3000
 _SLOWEST = 0.7
-"""Tokens a second of at least 3 s of speech: 1.9 at the least in speech; an invention is a word or two, however long
+"""Tokens a second of at least 3 s of speech: 2.3 at the least in speech; an invention is a word or two, however long
 the sound. Too many tokens a second cannot happen: the search is bounded (:func:`gateway.speech.moonshine.token_limit`),
 and real speech on bad lines reaches its bound."""
 
@@ -65,9 +70,9 @@ _LONGEST_PHRASE = 8
 say "no, no, no, no" and "zero zero zero zero", at three or four words a second."""
 
 _UNSURE = 0.2
-_UNSURE_TOKENS = 5
-"""Mean token probability of a text of some length: 0.26 at the least in speech, bad lines included. A single word says
-nothing by it: words heard rightly have as little as 0.08."""
+_UNSURE_TOKENS = 3
+"""Mean token probability of a text of some length: 0.21 at the least in speech, bad lines included. A single word
+says nothing by it: words heard rightly have as little as 0.08."""
 
 
 class Reason(StrEnum):
@@ -75,7 +80,7 @@ class Reason(StrEnum):
 
     STEADY = "steady"  # nothing stands out of the noise
     NOTHING = "nothing"  # the text that stands for nothing, and no sure speech
-    HESITATION = "hesitation"  # a cough's text, and faint speech
+    HESITATION = "hesitation"  # a cough's text, and too little speech to say it
     SLOW = "slow"  # too few tokens for so much speech
     REPETITION = "repetition"  # a phrase over and over, faster than it can be said
     CONFIDENCE = "confidence"  # the recognizer itself does not believe it
@@ -116,7 +121,7 @@ def judge(hypothesis: Hypothesis, duration_ms: int, speech: SpeechEvidence | Non
     """
     if not hypothesis.text.strip():
         return None
-    if speech is not None and (reason := _weak(hypothesis.text, speech)) is not None:
+    if speech is not None and (reason := _weak(hypothesis.text, duration_ms, speech)) is not None:
         return reason
     seconds = duration_ms / 1000
     words = hypothesis.text.split()
@@ -139,7 +144,7 @@ def guard(hypothesis: Hypothesis, duration_ms: int, speech: SpeechEvidence | Non
     return Hypothesis(text="", final=hypothesis.final)
 
 
-def _weak(text: str, speech: SpeechEvidence) -> Reason | None:
+def _weak(text: str, duration_ms: int, speech: SpeechEvidence) -> Reason | None:
     """The guards that ask voice activity."""
     said = text.strip().lower()
     bare = said.strip(".,?!… ")
@@ -151,7 +156,7 @@ def _weak(text: str, speech: SpeechEvidence) -> Reason | None:
             return Reason.NOTHING
     if bare in _THANKS and few and faint:
         return Reason.NOTHING
-    return Reason.HESITATION if bare in _HESITATIONS and (few or faint) else None
+    return Reason.HESITATION if bare in _HESITATIONS and (few or duration_ms <= _SHORT_MS) else None
 
 
 def _repeated(words: Sequence[str]) -> int:

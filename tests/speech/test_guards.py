@@ -57,6 +57,12 @@ def test_a_suspect_text_needs_evidence(text: str, speech: SpeechEvidence, reason
     assert judge(said(text), 300, speech) is reason
 
 
+@pytest.mark.parametrize(("duration_ms", "reason"), [(128, Reason.HESITATION), (160, None)])
+def test_two_syllables_take_time(duration_ms: int, reason: Reason | None) -> None:
+    assert judge(said("Uh-huh."), duration_ms, FAIR) is reason
+    assert judge(said("Yes."), duration_ms, FAIR) is None
+
+
 @pytest.mark.parametrize(
     ("length", "duration_ms", "reason"),
     [(2, 3000, Reason.SLOW), (3, 3000, None), (1, 2900, None), (7, 12_000, Reason.SLOW), (0, 12_000, None)],
@@ -80,7 +86,7 @@ def test_what_goes_round_faster_than_speech_is_none(text: str, duration_ms: int,
 
 
 @pytest.mark.parametrize(
-    ("length", "confidence", "reason"), [(5, 0.19, Reason.CONFIDENCE), (5, 0.2, None), (4, 0.1, None)]
+    ("length", "confidence", "reason"), [(3, 0.19, Reason.CONFIDENCE), (3, 0.2, None), (2, 0.1, None)]
 )
 def test_only_a_longer_text_is_judged_by_confidence(length: int, confidence: float, reason: Reason | None) -> None:
     assert judge(said("What is said here.", length, confidence), 1000, SURE) is reason
