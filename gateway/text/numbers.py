@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["Element", "Form", "Token", "elements", "tokenize", "vocabulary"]
+__all__ = [
+    "NUMBER_WORDS",
+    "OH_WORDS",
+    "REPEAT_WORDS",
+    "Element",
+    "Form",
+    "Token",
+    "elements",
+    "tokenize",
+    "vocabulary",
+]
 
 
 def vocabulary(words: str) -> frozenset[str]:
@@ -50,6 +60,12 @@ _SCALES = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _REPEATS = {"double": 2, "triple": 3, "treble": 3, "quadruple": 4}
 # Said for zero, but words of their own as well: only a number beside them makes them a digit.
 _OH = frozenset({"oh", "o", "nil"})
+NUMBER_WORDS = frozenset({*_UNITS, *_TEENS, *_TENS, *_SCALES, "hundred"})
+"""Every word that is a number, or part of one, wherever it stands."""
+OH_WORDS = _OH
+"""Words for zero that are mostly something else."""
+REPEAT_WORDS = frozenset(_REPEATS)
+"""Words that announce a digit said once for several."""
 _ORDINALS = vocabulary("first second third fourth fifth sixth seventh eighth ninth hundredth thousandth")
 _ORDINAL_SUFFIXES = frozenset({"st", "nd", "rd", "th"})
 # What may stand between the words of one number: "twenty-two", "one hundred and five".

@@ -26,8 +26,9 @@ from gateway.participants import Role
 from gateway.text import phrases
 from gateway.text.context import Request, find_request
 from gateway.text.email import find_addresses
-from gateway.text.mask import Edit, apply, mask_characters, mask_run
+from gateway.text.mask import MASK, Edit, apply, mask_characters, mask_run
 from gateway.text.numbers import Element, Token, elements, tokenize
+from gateway.text.preview import hide_addresses, hide_numbers
 from gateway.text.runs import MIN_DIGITS, Run, find_runs, only_joiners
 
 __all__ = ["MAX_UTTERANCES", "QUIET_UTTERANCES", "Redactor"]
@@ -64,8 +65,18 @@ class Redactor:
         return redacted
 
     def preview(self, text: str, role: Role) -> str:
-        """As :meth:`redact`, for a partial text: nothing is remembered."""
-        return _redact(text, role, self._state)[0]
+        """For a text that may stop anywhere: no number of it is shown (:mod:`gateway.text.preview`).
+
+        Nothing is remembered.
+        """
+        tokens = tokenize(text)
+        numbers = elements(text, tokens)
+        spans = hide_addresses(text)
+        state = self._state
+        sensitive = state.quiet > 0 or state.carry.get(role, 0) > 0 or find_request(text) is not None
+        edits = hide_numbers(text, tokens, numbers, spans, sensitive=sensitive)
+        shown = apply(text, edits + _address_edits(text, spans, numbers))
+        return "".join(MASK if character.isdigit() else character for character in shown)
 
 
 def _redact(text: str, role: Role, state: _State) -> tuple[str, _State]:

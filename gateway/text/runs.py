@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.text.misheard import bridge
 from gateway.text.numbers import Element, Form, Token, vocabulary
 
-__all__ = ["JOINERS", "MIN_DIGITS", "Run", "find_runs", "only_joiners"]
+__all__ = ["HOMOPHONES", "JOINERS", "MIN_DIGITS", "Run", "find_runs", "only_joiners"]
 
 MIN_DIGITS = 3
 """A shorter run is not hidden by itself."""
@@ -20,8 +20,8 @@ JOINERS = vocabulary(
 )
 """Words over which a run goes on: nobody who reads out a number says only digits."""
 
-# Heard for "four", "two", "eight", "one" by recognizers; digits only between two single digits of a run.
-_HOMOPHONES = frozenset({"for", "fore", "to", "too", "ate", "won"})
+HOMOPHONES = frozenset({"for", "fore", "to", "too", "ate", "won"})
+"""Heard for "four", "two", "eight", "one" by recognizers; digits only between two single digits of a run."""
 _MAX_JOINERS = 6
 # Text that was masked before parts as the address did that stood there: masking twice is masking once.
 _MASKED = "##"
@@ -79,7 +79,7 @@ def _links(tokens: Sequence[Token], left: Element, right: Element) -> list[Eleme
     between = tokens[left.last + 1 : right.first]
     if only_joiners(between):
         return [] if len(between) <= _MAX_JOINERS else None
-    if len(between) == 1 and between[0].word in _HOMOPHONES and left.single and right.single:
+    if len(between) == 1 and between[0].word in HOMOPHONES and left.single and right.single:
         return [Element(left.last + 1, left.last + 1, between[0].start, between[0].end, 1, Form.HOMOPHONE)]
     return None
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.participants import Role
-from gateway.text.numbers import Element, Form, elements, tokenize
+from gateway.text.numbers import NUMBER_WORDS, Element, Form, elements, tokenize
 from gateway.text.redaction import MAX_UTTERANCES, QUIET_UTTERANCES, Redactor
 from tests.text.labelled import SENTENCES
 
@@ -187,11 +187,23 @@ class TestPreview:
         assert redactor.redact("4", CUSTOMER) == "4"
 
     @given(st.lists(phrases(), max_size=4), phrases())
-    def test_it_is_what_redact_says(self, before: list[str], text: str) -> None:
-        redactor = Redactor()
+    def test_it_changes_nothing_of_what_redact_says(self, before: list[str], text: str) -> None:
+        once, twice = Redactor(), Redactor()
         for utterance in before:
-            redactor.redact(utterance, CUSTOMER)
-        assert redactor.preview(text, CUSTOMER) == redactor.redact(text, CUSTOMER)
+            twice.preview(f"{utterance} {text}", CUSTOMER)
+            assert once.redact(utterance, CUSTOMER) == twice.redact(utterance, CUSTOMER)
+
+    @given(phrases())
+    def test_it_shows_no_number_whatever_was_said(self, text: str) -> None:
+        shown = Redactor().preview(text, CUSTOMER)
+        assert not any(character.isdigit() for character in shown)
+        assert {token.word for token in tokenize(shown)} & NUMBER_WORDS <= {"one"}
+
+    def test_after_a_request_a_pronoun_is_hidden_too(self) -> None:
+        redactor = Redactor()
+        assert redactor.preview("one of those", CUSTOMER) == "one of those"
+        redactor.redact("And what is your PIN?", AGENT)
+        assert redactor.preview("one of those", CUSTOMER) == "# of those"
 
 
 class TestProperties:
