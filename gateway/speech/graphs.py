@@ -185,11 +185,14 @@ class _Bound:
         self._past[row] = left
 
     def shrink(self, keep: Sequence[int]) -> None:
-        rows = list(keep)
-        self._frames, self._past = self._frames[rows], self._past[rows]
-        longest = int(self._frames.max())
-        self._own = {name: array[rows] for name, array in self._own.items()}
-        self._cross = {name: np.ascontiguousarray(array[rows, :, :longest]) for name, array in self._cross.items()}
+        """Rows that move are copied, those that stay lie where they lay: the batch is the beginning of its arrays."""
+        moved = [row for row, was in enumerate(keep) if row != was]
+        came = [keep[row] for row in moved]
+        for arrays in (self._own, self._cross):
+            for name, array in arrays.items():
+                array[moved] = array[came]
+                arrays[name] = array[: len(keep)]
+        self._frames, self._past = self._frames[list(keep)], self._past[list(keep)]
         self._bind()
 
 

@@ -191,9 +191,9 @@ class Moonshine:
             if len(draft) >= _LEAST_DRAFT and len(rows) <= _MOST_CHECKED:
                 tokens[index] = _check(decoding, index, row, draft)
         going = rows
-        while keep := [index for index, row in enumerate(going) if not row.done]:
-            # A finished row costs a column of every product; shrinking costs a copy of the caches.
-            if 2 * len(keep) <= len(going):
+        while keep := _going_on([row.done for row in going]):
+            # A finished row costs a share of every step; to close its gap, one row is copied.
+            if len(keep) < len(going):
                 decoding.shrink(keep)
                 going = [going[index] for index in keep]
                 tokens = tokens[keep]
@@ -203,6 +203,15 @@ class Moonshine:
                 if not row.done:
                     row.take(int(token), float(probability))
         return rows
+
+
+def _going_on(done: Sequence[bool]) -> list[int]:
+    """The rows that are not done, each in its place, or from the end in the place of one that is."""
+    rows = [index for index, over in enumerate(done) if not over]
+    for index in range(len(rows)):
+        if done[index]:
+            rows.insert(index, rows.pop())
+    return rows
 
 
 def _check(decoding: Decoding, index: int, row: _Row, draft: Sequence[int]) -> int:

@@ -144,9 +144,9 @@ def test_what_is_said_at_once_is_what_is_said_token_by_token(prepared: PreparedG
         current = decoding.step(current).argmax(axis=-1)
         for row, token in zip(heard, current.tolist(), strict=True):
             row.append(token)
-        if len(heard[1]) == len(alone) - 2:
-            decoding.shrink([1, 2])
-            heard, current = heard[1:], current[1:]
+        if len(heard) == 3 and len(heard[1]) == len(alone) - 2:
+            decoding.shrink([2, 1])
+            heard, current = [heard[2], heard[1]], current[[2, 1]]
     # A row that is done goes on beside the others, within its caches.
     for row in heard:
         assert row[: len(alone)] == alone
