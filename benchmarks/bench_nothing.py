@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import process_time
@@ -34,7 +34,7 @@ from gateway.speech.moonshine import Moonshine
 from gateway.speech.silero import Silero
 from models import store
 
-__all__ = ["Heard", "hear", "main", "read"]
+__all__ = ["HEAD", "Heard", "hear", "main", "read", "row", "total"]
 
 SECONDS = 600
 
@@ -146,16 +146,28 @@ def read(path: Path) -> Pcm:
     return np.ascontiguousarray(audio[:, 0])
 
 
-def table(rows: Sequence[Heard]) -> str:
-    """A report for a terminal."""
-    head = f"{'kind':<24}{'judged':>9}{'speech':>8}{'decoded':>9}{'invented':>10}{'words':>7}{'cpu s/min':>11}"
-    lines = [
-        f"{one.name[-23:]:<24}{one.judged:9}{one.speech:8}{one.utterances:9}{one.invented:10}{one.words:7}{one.cpu:11.2f}"
-        + ("   " + " | ".join(one.texts) if one.texts else "")
-        for one in rows
-    ]
-    total = (sum(one.utterances for one in rows), sum(one.invented for one in rows), sum(one.words for one in rows))
-    return "\n".join([head, *lines, f"{'all':<41}{total[0]:9}{total[1]:10}{total[2]:7}"])
+HEAD = f"{'kind':<24}{'judged':>9}{'speech':>8}{'decoded':>9}{'invented':>10}{'words':>7}{'cpu s/min':>11}"
+
+
+def row(one: Heard) -> str:
+    """A line of the report for a terminal."""
+    counts = f"{one.judged:9}{one.speech:8}{one.utterances:9}{one.invented:10}{one.words:7}{one.cpu:11.2f}"
+    return f"{one.name[-23:]:<24}{counts}" + ("   " + " | ".join(one.texts) if one.texts else "")
+
+
+def total(rows: Sequence[Heard]) -> str:
+    """Its last line."""
+    sums = [sum(getattr(one, name) for one in rows) for name in ("utterances", "invented", "words")]
+    return f"{'all':<41}{sums[0]:9}{sums[1]:10}{sums[2]:7}"
+
+
+def _played(options: argparse.Namespace) -> Iterator[tuple[str, Pcm]]:
+    """What is to be played, made when it is its turn."""
+    for path in options.file:
+        yield str(path), read(path)
+    for kind in KINDS if not options.file else ():
+        if not options.kind or kind.name in options.kind:
+            yield kind.name, play(kind, options.seconds, options.seed)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -168,20 +180,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--file", nargs="*", type=Path, default=[], help="recordings without speech to play instead")
     options = parser.parse_args(arguments)
     settings = config.load()
+    rows: list[Heard] = []
     try:
         engine = Moonshine(store.locate(settings.models_dir, Moonshine.name))
         voice = Silero(store.locate(settings.models_dir, "silero-vad") / "silero_vad.onnx")
-        rows = [hear(str(path), read(path), voice, engine, settings) for path in options.file]
+        if not options.json:
+            print(HEAD, flush=True)
+        for name, pcm in _played(options):
+            rows.append(hear(name, pcm, voice, engine, settings))
+            if not options.json:
+                print(row(rows[-1]), flush=True)
     except GatewayError as error:
         print(error, file=sys.stderr)
         return 2
-    for kind in KINDS if not options.file else ():
-        if not options.kind or kind.name in options.kind:
-            rows.append(hear(kind.name, play(kind, options.seconds, options.seed), voice, engine, settings))
-    if options.json:
-        print(json.dumps([asdict(one) for one in rows], indent=1))
-    else:
-        print(table(rows))
+    print(json.dumps([asdict(one) for one in rows], indent=1) if options.json else total(rows))
     return int(any(one.words for one in rows))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.bench_nothing import Heard, main, read, table
+from benchmarks.bench_nothing import HEAD, Heard, main, read, row, total
 from gateway.errors import GatewayError
 
 MODELS = Path(__file__).parents[2] / "models" / "cache"
@@ -17,9 +17,10 @@ MODELS = Path(__file__).parents[2] / "models" / "cache"
 
 def test_the_table_adds_up() -> None:
     rows = [Heard("hum", 100, 3, 2, 2, 0, (), 0.1), Heard("coughs", 90, 9, 3, 4, 2, ("Uh?", "You"), 0.2)]
-    lines = table(rows).splitlines()
-    assert lines[2].endswith("Uh? | You")
-    assert lines[3].split() == ["all", "5", "6", "2"]
+    assert row(rows[0]).split() == ["hum", "100", "3", "2", "2", "0", "0.10"]
+    assert row(rows[1]).endswith("0.20   Uh? | You")
+    assert len(row(rows[0])) == len(HEAD)
+    assert total(rows).split() == ["all", "5", "6", "2"]
 
 
 def test_a_recording_of_another_rate_is_refused(tmp_path: Path) -> None:
