@@ -171,7 +171,7 @@ class VadSettings(_Section):
         0.42,
         gt=0,
         lt=1,
-        description="speech begins above this probability; noise passes twice as often at 0.30, a third less at 0.50",
+        description="speech begins above this probability; lower takes more noise for speech, higher misses weak words",
     )
     release: float = Field(
         0.30,
@@ -202,7 +202,7 @@ class EndpointSettings(_Section):
         96,
         ge=32,
         le=2000,
-        description="shorter bursts are not speech; 64 takes noise for speech a third more often, 160 misses a single "
+        description="shorter bursts are not speech; 64 takes noise for speech more often, 160 misses a single "
         "word in 60",
     )
     pause_ms: int = Field(160, ge=64, le=2000, description="silence after which the utterance is decoded ahead")
