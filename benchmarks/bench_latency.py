@@ -6,7 +6,8 @@ Each pass plays the recording once, in real time, both tracks, from a place of i
 (default settings), and takes its webhooks. Latency counts from when the frame with the last speech was due to the
 webhook's arrival; ends of speech and borders of utterances are those of the committed labels
 (``benchmarks/labelled``), which owe nothing to the gateway. *After the decision*: from when the frame that decided the
-endpoint was due; which one that was is found by sending the same audio through the same endpointing offline.
+endpoint was due; which one that was is found by sending the same audio through the same endpointing offline. What that
+decides, and how long after the end of speech (*decided*), is the same on every machine, however busy.
 
 The peers hear the same passes, with no network between:
 
@@ -140,6 +141,11 @@ def after(said: Sequence[Said], decided: Sequence[Decided]) -> list[float]:
     return result
 
 
+def as_said(decided: Sequence[Decided]) -> list[Said]:
+    """As if the text were there when the frame that decides is sent."""
+    return [Said(one.track, one.start, one.end, (one.decided - 1) // FRAME_MS * FRAME_MS) for one in decided]
+
+
 def wide(pcm: np.ndarray[Any, np.dtype[np.int16]]) -> np.ndarray[Any, np.dtype[np.float32]]:
     """At 16 kHz."""
     found: np.ndarray[Any, np.dtype[np.float32]] = soxr.resample(pcm.astype(np.float32) / 32768, RATE, 2 * RATE)
@@ -229,6 +235,7 @@ def measure(path: Path, known: Labels, names: Sequence[str], repeats: int, secon
         played = rolled(call, one.begin_ms, seconds)
         decided = decide(played, one.begin_ms)
         found.after = after(one.said, decided)
+        found.decisions = judge(as_said(decided), known, period, one.begin_ms, seconds).latencies
         judged[OURS].add(found)
         _tell(OURS, seed, found)
         for name in names:

@@ -42,6 +42,8 @@ class Judged:
     latencies: list[float] = field(default_factory=list)
     at_borders: list[float] = field(default_factory=list)
     """The latencies at borders alone."""
+    decisions: list[float] = field(default_factory=list)
+    """From the end of speech to the endpoint's decision, where that is known: the same on every machine."""
     after: list[float] = field(default_factory=list)
     """From the endpoint's decision, where that is known."""
     cuts: list[tuple[Track, int]] = field(default_factory=list)
@@ -53,7 +55,7 @@ class Judged:
         """Take another pass in."""
         for name in ("minutes", "said", "stray", "joined"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("latencies", "at_borders", "after", "cuts"):
+        for name in ("latencies", "at_borders", "decisions", "after", "cuts"):
             getattr(self, name).extend(getattr(other, name))
 
 
@@ -126,6 +128,7 @@ def report(judged: Judged) -> dict[str, Any]:
         "utterancesAMinute": round(judged.said / minutes, 2),
         "latencyMs": asdict(Spread.of(judged.latencies)),
         "atBordersMs": asdict(Spread.of(judged.at_borders)),
+        "decisionMs": asdict(Spread.of(judged.decisions)),
         "afterDecisionMs": asdict(Spread.of(judged.after)),
         "cutsAMinute": round(len(judged.cuts) / minutes, 2),
         "strayAMinute": round(judged.stray / minutes, 2),
@@ -153,17 +156,23 @@ def table(result: Mapping[str, Any]) -> str:
     """For a terminal."""
     lines = [
         f"{result['recording']}, one call, {result['seconds']:.0f} s × {result['repeats']}; ms from the end of speech",
-        f"{'':18} {'p50':>6} {'p95':>6} {'after p50':>10} {'p95':>6} {'utt/min':>8} {'cuts/min':>9} {'stray':>6} "
+        f"{'':18} {'p50':>6} {'p95':>6} {'decided p50':>12} {'p95':>6} {'after p50':>10} {'p95':>6} "
+        f"{'utt/min':>8} {'cuts/min':>9} {'stray':>6} "
         f"{'joined':>7} {'matched':>8}",
     ]
     for name, one in result["systems"].items():
-        latency, after = one["latencyMs"], one["afterDecisionMs"]
-        known = after["count"] > 0
+        latency = one["latencyMs"]
+        decided, after = (_known(one[name]) for name in ("decisionMs", "afterDecisionMs"))
         lines.append(
             f"{name:18} {latency['p50']:6.0f} {latency['p95']:6.0f} "
-            f"{after['p50'] if known else float('nan'):10.0f} {after['p95'] if known else float('nan'):6.0f} "
+            f"{decided[0]:>12} {decided[1]:>6} {after[0]:>10} {after[1]:>6} "
             f"{one['utterancesAMinute']:8.1f} {one['cutsAMinute']:9.2f} {one['strayAMinute']:6.2f} "
             f"{one['joinedAMinute']:7.2f} {latency['count']:8}"
         )
     lines += [f"{'held' if held else 'MISSED':7} {name}" for name, held in result["marks"].items()]
     return "\n".join(lines)
+
+
+def _known(spread: Mapping[str, Any]) -> tuple[str, str]:
+    """Median and 95th percentile; dashes where nothing was measured."""
+    return (f"{spread['p50']:.0f}", f"{spread['p95']:.0f}") if spread["count"] else ("–", "–")

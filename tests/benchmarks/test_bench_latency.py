@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_latency, labels
-from benchmarks.bench_latency import Decided, after, decide, figure, rolled
+from benchmarks.bench_latency import Decided, after, as_said, decide, figure, rolled
 from benchmarks.latency import judge
 from benchmarks.tally import Said
 from gateway.participants import Track
@@ -40,6 +40,11 @@ def test_after_the_decision_counts_from_the_frame_that_decided() -> None:
     assert after([Said(Track.INBOUND, 1000, 2000, 2530)], [decided(Track.INBOUND, 1000, 2000, 2460)]) == [90]
 
 
+def test_a_decision_falls_to_the_frame_that_holds_it() -> None:
+    said = as_said([decided(Track.INBOUND, 1000, 2000, 2464), decided(Track.INBOUND, 3000, 4000, 4480)])
+    assert [one.at for one in said] == [2460, 4460]
+
+
 def test_the_figure_shows_every_transcript(tmp_path: Path) -> None:
     drawn = figure({"recording": "x.wav", "latencies": {"gateway": [100, 300], "silent": []}}, tmp_path / "x.png")
     steps = drawn["panels"][0]["steps"]
@@ -61,7 +66,6 @@ def test_the_labels_know_what_the_endpointing_finds_in_the_sample() -> None:
     found = decide(call, 0)
     assert found == sorted(found, key=lambda one: one.decided)
     assert all(one.start < one.end <= one.decided for one in found)
-    said = [Said(one.track, one.start, one.end, one.decided) for one in found]
-    judged = judge(said, labels.read(file), call.duration_ms, 0, call.duration_ms / 1000)
+    judged = judge(as_said(found), labels.read(file), call.duration_ms, 0, call.duration_ms / 1000)
     assert judged.stray == 0
     assert len(judged.latencies) >= 0.9 * judged.said

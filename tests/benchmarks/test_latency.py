@@ -110,4 +110,7 @@ def test_the_table_has_a_row_for_each_system_and_mark() -> None:
     lines = table(result).splitlines()
     assert len(lines) == 2 + 2 + 4
     assert lines[2].startswith("gateway")
+    # Nobody knows when a peer decides.
+    assert ("–" in lines[2], "–" in lines[3]) == (True, True)
+    assert lines[3].count("–") == 4
     assert "held" in lines[-1]
