@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gateway import metrics
+from gateway._native import mulaw, track
+from gateway.cli.offline import listen
+from gateway.clock import monotonic_ms
+from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Hypothesis
 from gateway.speech.guards import Reason, SpeechEvidence, guard, judge
+from gateway.speech.recognizer import Recognizer
+from gateway.speech.stage import SpeechStage
+from tests.speech.test_stage import Counting, Listener, Loudness, quiet, tone, until
 
 SURE = SpeechEvidence(frames=12, mean=0.95, prominence_db=40.0)
 """A word on a clean line."""
@@ -117,3 +127,33 @@ def test_evidence_is_what_stands_out() -> None:
     assert SpeechEvidence.of([0.6] * 40, noise.tolist(), 0.42).prominence_db < 5
     assert SpeechEvidence.of([], [], 0.42) == SpeechEvidence(0, 0.0, 0.0)
     assert SpeechEvidence.of([0.2], [-96.0], 0.42) == SpeechEvidence(0, 0.0, 0.0)
+
+
+class Doubtful(Loudness):
+    """A voice activity model that is not sure of anything."""
+
+    def judge(self, slots: NDArray[np.int64], frames: NDArray[np.int16]) -> NDArray[np.float32]:
+        return super().judge(slots, frames) * np.float32(0.7)
+
+
+@pytest.mark.parametrize(("voice", "heard"), [(Doubtful(), [""]), (Loudness(), ["You"])])
+async def test_a_live_call_and_a_recording_ask_the_same_guards(voice: Loudness, heard: list[str]) -> None:
+    engine = Counting()
+    engine.says = "You"
+    vad, endpoint = VadSettings.model_validate({}), EndpointSettings.model_validate({})
+    pcm = np.concatenate([quiet(320), tone(640), quiet(1600)])
+    read = [found.hypothesis for found in listen(pcm, voice, engine, vad, endpoint)]
+    assert [one.text for one in read if one is not None] == heard
+
+    recognizer = Recognizer(engine, threads=1, max_batch=4, queue=16, loop=asyncio.get_running_loop())
+    stage = SpeechStage(voice, engine, recognizer, vad, endpoint)
+    recognizer.start()
+    stage.start()
+    media, listener = track.Track(), Listener()
+    media.open_gate()
+    line = stage.open(media, listener)
+    media.place(0, mulaw.encode(pcm), monotonic_ms())
+    await asyncio.wait_for(stage.finish(line), 20)
+    await until(lambda: listener.texts == heard)
+    await stage.close()
+    await recognizer.close()
