@@ -68,6 +68,10 @@ REDACTION_FAILED = Counter("gateway_redaction_failed_total", "Utterances masked 
 DELIVERY_SECONDS = Histogram(
     "gateway_delivery_seconds", "Endpoint to webhook answer", buckets=_LATENCY, registry=REGISTRY
 )
+LIVE_STREAMS = Gauge("gateway_live_streams", "Live views open", registry=REGISTRY)
+LIVE_DROPPED = Counter(
+    "gateway_live_dropped_total", "Events that a slow reader of a live view missed", ["kind"], registry=REGISTRY
+)
 WEBHOOK_POSTS = Counter("gateway_webhook_posts_total", "Posts by result", ["result"], registry=REGISTRY)
 WEBHOOK_DROPPED = Counter("gateway_webhook_dropped_total", "Posts dropped, by reason", ["reason"], registry=REGISTRY)
 WEBHOOK_QUEUE = Gauge("gateway_webhook_queue", "Posts waiting", registry=REGISTRY)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from gateway.delivery.live import Subscription
 from gateway.participants import RedactionOutput, Role, Track
 
 __all__ = [
@@ -145,3 +146,10 @@ class CallControl(Protocol):
 
     def snapshot(self, account_id: str, guid: str) -> CallSnapshot | None:
         """One live call of the account; None if there is none."""
+
+    def watch(self, account_id: str, guid: str) -> Subscription:
+        """Partial and final texts of a live call of the account, from now on, until it ends.
+
+        Raises:
+            RequestError: 404-01, the account has no such live call; 429-01, there are too many readers.
+        """

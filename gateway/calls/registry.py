@@ -22,6 +22,7 @@ from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, 
 from gateway.calls.transcription import Conversations, Transcription
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
+from gateway.delivery.live import Subscription
 from gateway.errors import RequestError
 from gateway.participants import Track
 from gateway.speech.stage import SpeechStage
@@ -153,8 +154,7 @@ class Registry:
             call.parted_at_ms = monotonic_ms()
         if not last or call.streams:
             return
-        if call.recorded:
-            self._conversations.complete(call, "hangup")
+        self._conversations.complete(call, "hangup")
         log.info("call completed", call=call.guid, transcripts=call.transcripts)
 
     # Control
@@ -287,6 +287,13 @@ class Registry:
         call = self._calls.get(account_id, guid)
         return call.snapshot() if call is not None and call.streams else None
 
+    def watch(self, account_id: str, guid: str) -> Subscription:
+        """Read along; see :class:`gateway.calls.model.CallControl`."""
+        call = self._calls.get(account_id, guid)
+        if call is None or not call.streams:
+            raise RequestError(404, "404-01", "Not found: this account has no such live call")
+        return self._conversations.live.subscribe(account_id, guid)
+
     # Gates
 
     def _open(self, call: Call, stream: Stream) -> None:
@@ -294,7 +301,7 @@ class Registry:
             if media.gate_open:
                 continue
             media.open_gate()
-            transcription = Transcription(call, stream, track, media, self._conversations.of(call))
+            transcription = Transcription(call, stream, track, media, self._conversations)
             self._transcriptions[stream, track] = transcription
             if self._speech is not None:
                 transcription.open(self._speech)

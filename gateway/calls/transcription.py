@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from gateway.calls.call import Call, Stream
 from gateway.clock import monotonic_ms
 from gateway.delivery.delivery import CallDelivery, Delivery, Redactor, Transcript
+from gateway.delivery.live import LivePartial, LiveView
 from gateway.ids import new_ulid
 from gateway.participants import Role, Track
 from gateway.speech.engine import Hypothesis
@@ -41,7 +42,11 @@ class Conversations:
     A call that is started again after its hang-up is a new session of the same conversation: the store shows one.
     """
 
-    def __init__(self, delivery: Delivery, writer: Writer, redactor: Callable[[], Redactor]) -> None:
+    def __init__(
+        self, delivery: Delivery, writer: Writer, redactor: Callable[[], Redactor], live: LiveView | None = None
+    ) -> None:
+        # Who reads along; finals reach it by way of `delivery`.
+        self.live = live or LiveView()
         self._delivery = delivery
         self._writer = writer
         self._redactor = redactor
@@ -76,7 +81,10 @@ class Conversations:
         return self._open[call.call_id].delivery
 
     def complete(self, call: Call, reason: str) -> None:
-        """The conversation has ended; what is still on its way is delivered all the same."""
+        """The call has ended; what is still on its way is delivered all the same."""
+        self.live.end(call.account_id, call.guid, reason)
+        if not call.recorded:
+            return
         record = self._open.pop(call.call_id).record
         call.recorded = False
         self._writer.submit(replace(record, completed_at=datetime.now(UTC), completed_reason=reason))
@@ -85,13 +93,18 @@ class Conversations:
 class Transcription:
     """One track from a start to the next stop; a :class:`~gateway.speech.stage.SpeechListener`."""
 
-    def __init__(self, call: Call, stream: Stream, track: Track, media: TrackMedia, delivery: CallDelivery) -> None:
+    def __init__(
+        self, call: Call, stream: Stream, track: Track, media: TrackMedia, conversations: Conversations
+    ) -> None:
         self.call = call
         self.stream = stream
         self.track = track
         self.role: Role = call.role_of(track)
         self._media = media
-        self._delivery = delivery
+        self._delivery = conversations.of(call)
+        self._live = conversations.live
+        # The partial that is shown, and the sample at which its utterance begins.
+        self._shown: tuple[int, LivePartial] | None = None
         self._stream_id = call.stream_id(self.role)
         self._external_id = call.external_id(self.role)
         self._detailed = call.request is not None and call.request.detailed_token
@@ -127,10 +140,26 @@ class Transcription:
     @property
     def wants_partials(self) -> bool:
         """Whether somebody reads along."""
-        return False
+        return self._live.watched(self.call.account_id, self.call.guid)
 
     def on_partial(self, partial: Partial) -> None:
-        """What the open utterance says so far."""
+        """What the open utterance says so far: shown, and kept nowhere."""
+        text = self._delivery.preview(partial.text, self.role)
+        # What is hidden at the end of the sure part may look otherwise with what follows.
+        stable = _agreeing(text, self._delivery.preview(partial.text[: partial.stable], self.role))
+        start_ms = self.call.offset_ms(self.stream, partial.start)
+        live = LivePartial(self.role, self._external_id, self._stream_id, start_ms, text, stable, partial.revision)
+        self._shown = partial.start, live
+        self._live.partial(self.call.account_id, self.call.guid, live)
+
+    def _replace(self, segment: Segment, *, empty: bool) -> None:
+        """The final text of ``segment`` is there: an empty one replaces no partial by itself."""
+        if self._shown is None or self._shown[0] >= segment.end:
+            return
+        shown, self._shown = self._shown[1], None
+        if empty:
+            nothing = replace(shown, text="", stable=0, revision=shown.revision + 1)
+            self._live.partial(self.call.account_id, self.call.guid, nothing)
 
     def on_segment(self, segment: Segment) -> object:
         """An utterance has ended: it takes its place in the order of the call."""
@@ -146,6 +175,7 @@ class Transcription:
             transcript = self._transcript(segment, hypothesis)
             self._tally.transcripts += 1
             self.call.transcripts += 1
+        self._replace(segment, empty=transcript is None or not transcript.text.strip())
         self._delivery.deliver(mark, transcript)
         self._unread -= 1
         if not self._unread:
@@ -166,3 +196,9 @@ class Transcription:
             client_timestamp=datetime.now(UTC) - timedelta(milliseconds=age_ms),
             tokens=hypothesis.tokens if self._detailed else (),
         )
+
+
+def _agreeing(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))

@@ -55,6 +55,9 @@ class Redactor(Protocol):
     def redact(self, text: str, role: Role) -> str:
         """The text with what is sensitive masked; quick, and on the event loop."""
 
+    def preview(self, text: str, role: Role) -> str:
+        """The same for a text that may stop anywhere; nothing is remembered."""
+
 
 class RecordWriter(Protocol):
     """What delivery needs of :class:`gateway.store.writer.Writer`."""
@@ -213,6 +216,12 @@ class CallDelivery:
         self._generation += 1
         self._counts.clear()
 
+    def preview(self, text: str, role: Role) -> str:
+        """What may be shown of an unfinished text, on the terms that hold now."""
+        if self._redaction is RedactionOutput.UNREDACTED:
+            return text
+        return _safely(self._redactor.preview, text, role)
+
     def endpoint(self) -> int:
         """An utterance has ended: its number. :meth:`deliver` is owed for it."""
         sequence = self._sequencer.next()
@@ -275,7 +284,7 @@ class CallDelivery:
             LATE_TRANSCRIPTS.inc()
         if terms.generation == self._generation:
             self._counts[transcript.role] += 1
-        text = self._redact(transcript, terms.redactor)
+        text = _safely(terms.redactor.redact, transcript.text, transcript.role)
         message = _message(self._call, released.sequence, transcript, text, terms.redaction)
         committed = self._delivery.writer.submit(message)
         post = None
@@ -287,16 +296,6 @@ class CallDelivery:
         give_up_at = asyncio.get_running_loop().time() + COMMIT_SECONDS
         delivered = Delivered(self._call, message, released.late)
         self._outgoing.append(_Outgoing(delivered, post, committed, give_up_at))
-
-    def _redact(self, transcript: Transcript, redactor: Redactor) -> str:
-        try:
-            return redactor.redact(transcript.text, transcript.role)
-        except Exception as error:
-            # Anything may be wrong in there; the one wrong answer is the text itself. The traceback stays out of
-            # the log: an exception's message may quote the text.
-            REDACTION_FAILED.inc()
-            logger.error("redaction failed (%s), an utterance is masked entirely", type(error).__name__)
-            return mask(transcript.text)
 
     async def _run(self) -> None:
         try:
@@ -321,6 +320,17 @@ class CallDelivery:
                 self._delivery.on_message(outgoing.delivered)
             except Exception as error:
                 logger.error("live view failed (%s)", type(error).__name__)
+
+
+def _safely(hide: Callable[[str, Role], str], text: str, role: Role) -> str:
+    try:
+        return hide(text, role)
+    except Exception as error:
+        # Anything may be wrong in there; the one wrong answer is the text itself. The traceback stays out of the log:
+        # an exception's message may quote the text.
+        REDACTION_FAILED.inc()
+        logger.error("redaction failed (%s), an utterance is masked entirely", type(error).__name__)
+        return mask(text)
 
 
 def _message(

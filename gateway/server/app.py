@@ -27,6 +27,7 @@ from gateway.calls.registry import Registry
 from gateway.calls.transcription import Conversations
 from gateway.config import Settings, WebhookAuth
 from gateway.delivery.delivery import Delivery, record_outcomes
+from gateway.delivery.live import LiveView
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError
 from gateway.server.connection import ConnectionServices, MediaConnection
@@ -82,7 +83,8 @@ class Gateway:
         )
         self.tokens = StreamTokens(secret, settings.stream_token_ttl)
         self.plane = MediaPlane(settings.limits.tick_ms, on_tick=None if speech is None else speech.wake)
-        conversations = Conversations(Delivery(writer, publisher), writer, Redactor)
+        self.live = LiveView()
+        conversations = Conversations(Delivery(writer, publisher, self.live.message), writer, Redactor, self.live)
         self.registry = Registry(
             settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, sweep=self.plane.sweep
         )
@@ -166,6 +168,7 @@ class Gateway:
             except Exception:
                 log.exception("media socket could not be closed")
         await self.registry.close()
+        self.live.close()
         # The closing handshakes; a peer that does not answer is cut off by its socket before.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.plane.emptied(), CLOSING_S)

@@ -24,6 +24,7 @@ from gateway.calls.model import (
     TrackSnapshot,
 )
 from gateway.config import load
+from gateway.delivery.live import LiveView, Subscription
 from gateway.errors import RequestError
 from gateway.participants import Role, Track
 from gateway.server.tokens import StreamTokens
@@ -45,6 +46,12 @@ class Desk:
         self.failure: Exception | None = None
         self.refusal: Status = Status.OK
         self.stop_status: Status = Status.OK
+        self.live = LiveView()
+
+    def watch(self, account_id: str, guid: str) -> Subscription:
+        if (account_id, guid) not in self.states:
+            raise RequestError(404, "404-01", "no such live call")
+        return self.live.subscribe(account_id, guid)
 
     def connect(self, account_id: str, guid: str) -> None:
         self.states[account_id, guid] = CallState.GATED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from gateway.calls.transcription import Conversations
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
 from gateway.delivery.delivery import Delivery
+from gateway.delivery.live import LiveEnded, LiveEvent, LiveFinal, LivePartial, LiveView, Subscription
+from gateway.errors import RequestError
 from gateway.participants import RedactionOutput, Track
 from gateway.store.records import MessageRecord
 from gateway.store.store import Store
@@ -46,7 +48,8 @@ class Desk:
     def __init__(self, rig: Rig, store: Store, account: str) -> None:
         self.rig, self.store, self.account = rig, store, account
         self.writer = Writer(store)
-        conversations = Conversations(Delivery(self.writer), self.writer, Redactor)
+        live = LiveView()
+        conversations = Conversations(Delivery(self.writer, None, live.message), self.writer, Redactor, live)
         self.registry = Registry(
             LimitSettings.model_validate({}),
             conversations,
@@ -185,3 +188,102 @@ async def test_no_new_starts_while_the_store_fails(desk: Desk) -> None:
     assert {one.status for one in outcome.participants.values()} == {Status.NO_INSTANCES_AVAILABLE}
     desk.healthy = True
     assert (await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))).ok
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def read(reader: Subscription, into: list[LiveEvent]) -> None:
+    async for event in reader:
+        into.append(event)
+
+
+async def test_who_reads_along_gets_partials_finals_and_the_end(desk: Desk) -> None:
+    call, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    with desk.registry.watch(desk.account, GUID) as reader:
+        events: list[LiveEvent] = []
+        reading = asyncio.create_task(read(reader, events))
+        desk.rig.engine.says = "I have a question about"
+        hear(stream, Track.INBOUND, 160, quiet(480), tone(1000))
+        await until(lambda: events)
+        desk.rig.engine.says = "I have a question about my 2 bills."
+        hear(stream, Track.INBOUND, 1640, tone(800))
+        await until(lambda: len(events) == 2)
+        hear(stream, Track.INBOUND, 2440, quiet(720))
+        await until(lambda: isinstance(events[-1], LiveFinal))
+        desk.registry.detach(call, stream)
+        await asyncio.wait_for(reading, 10)
+    first, *partials = [event for event in events if isinstance(event, LivePartial)]
+    assert (first.role, first.external_id, first.stable, first.revision) == ("customer", "C", 0, 1)
+    assert first.text == "I have a question about"
+    # Numbers wait for the final text.
+    assert {event.text for event in partials} == {"I have a question about my # bills."}
+    assert partials[0].stable == len("I have a question about")
+    *_, final, ended = events
+    assert isinstance(final, LiveFinal)
+    assert final.message.shown == "I have a question about my 2 bills."
+    assert [final.message] == await desk.messages()
+    assert {event.stream_id for event in (first, *partials)} == {final.message.stream_id}
+    assert all(abs(event.start_ms - final.message.start_ms) < 10 for event in (first, *partials))
+    assert ended == LiveEnded("hangup")
+
+
+async def test_partials_know_what_was_asked_for_and_change_nothing_of_it(desk: Desk) -> None:
+    _, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    hear(stream, Track.OUTBOUND, 140, quiet(20))
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    with desk.registry.watch(desk.account, GUID) as reader:
+        events: list[LiveEvent] = []
+        reading = asyncio.create_task(read(reader, events))
+        desk.rig.engine.says = "What is your PIN"
+        hear(stream, Track.OUTBOUND, 160, quiet(480), tone(1000))
+        await until(lambda: events)
+        desk.rig.engine.says = "What is your name?"
+        hear(stream, Track.OUTBOUND, 1640, quiet(1280))
+        await until(lambda: isinstance(events[-1], LiveFinal))
+        desk.rig.engine.says = "One of 2 dogs."
+        hear(stream, Track.INBOUND, 160, quiet(480), tone(1000))
+        await until(lambda: isinstance(events[-1], LivePartial))
+        assert isinstance(events[-1], LivePartial)
+        assert events[-1].text == "One of # dogs."
+        hear(stream, Track.INBOUND, 1640, quiet(1280))
+        await until(lambda: isinstance(events[-1], LiveFinal))
+        reading.cancel()
+    # The partial's request for a PIN was none in the end.
+    assert [message.text for message in await desk.messages()] == ["What is your name?", "One of 2 dogs."]
+
+
+async def test_a_partial_that_came_to_nothing_is_taken_back(desk: Desk) -> None:
+    _, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    with desk.registry.watch(desk.account, GUID) as reader:
+        events: list[LiveEvent] = []
+        reading = asyncio.create_task(read(reader, events))
+        desk.rig.engine.says = "Well"
+        hear(stream, Track.INBOUND, 160, quiet(480), tone(1000))
+        await until(lambda: events)
+        desk.rig.engine.says = " "
+        hear(stream, Track.INBOUND, 1640, quiet(1280))
+        await until(lambda: isinstance(events[-1], LivePartial) and not events[-1].text.strip())
+        reading.cancel()
+    assert await desk.messages() == []
+
+
+async def test_only_the_calls_own_account_reads_along(desk: Desk) -> None:
+    with pytest.raises(RequestError, match="no such live call"):
+        desk.registry.watch(desk.account, GUID)
+    call, stream = desk.attach()
+    with pytest.raises(RequestError) as refused:
+        desk.registry.watch("somebody else", GUID)
+    assert (refused.value.status, refused.value.code) == (404, "404-01")
+    with desk.registry.watch(desk.account, GUID) as reader:
+        # Never started: its end is told all the same.
+        desk.registry.detach(call, stream)
+        assert await asyncio.wait_for(anext(reader), 10) == LiveEnded("hangup")

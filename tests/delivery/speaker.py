@@ -20,6 +20,8 @@ class _Plain:
     def redact(self, text: str, role: Role) -> str:
         return text
 
+    preview = redact
+
 
 async def _speak(database_url: str, account_id: str, webhook_url: str) -> None:
     store = await Store.open(database_url, key=bytes(32))

@@ -37,6 +37,9 @@ class DigitMask:
 
     def redact(self, text: str, role: Role) -> str:
         self.seen.append((text, role))
+        return self.preview(text, role)
+
+    def preview(self, text: str, role: Role) -> str:
         return "".join("#" if char.isdigit() else char for char in text)
 
 
@@ -45,6 +48,8 @@ class Broken:
 
     def redact(self, text: str, role: Role) -> str:
         raise ValueError(text)
+
+    preview = redact
 
 
 @dataclass
@@ -357,3 +362,19 @@ async def test_one_calls_trouble_does_not_reach_another(line: Line) -> None:
     await line.hook.came(1)
     assert line.hook.texts == ["goes"]
     assert not await stuck.drain(0)
+
+
+async def test_a_preview_follows_the_terms_and_leaves_no_trace(line: Line) -> None:
+    redactor = DigitMask()
+    record = CallRecord(new_ulid(), line.account_id, "CA01", "en-US", "cust-7", "agent-9", NOON)
+    call = line.delivery.open(record, RedactionOutput.BOTH, redactor)
+    assert call.preview("My PIN is 87", Role.CUSTOMER) == "My PIN is ##"
+    call = line.delivery.open(record, RedactionOutput.UNREDACTED, redactor)
+    assert call.preview("My PIN is 87", Role.CUSTOMER) == "My PIN is 87"
+    call = line.delivery.open(record, RedactionOutput.REDACTED, Broken())
+    assert call.preview("My PIN is 87.", Role.CUSTOMER) == "## ### ## ##."
+    assert redactor.seen == []
+    await line.settle()
+    assert await line.stored() == []
+    assert line.hook.bodies == []
+    assert line.shown == []
