@@ -19,7 +19,9 @@ LIMIT_MS = 600.0
 @dataclass(frozen=True, slots=True)
 class Row:
     """One run of the gateway. Latencies are of the time when all calls spoke, in ms; cores are CPU over wall time, and
-    ``parts`` how they divide between event loop, recognizer and the rest (voice activity, store).
+    ``parts`` how they divide between event loop, recognizer and the rest (voice activity, store). ``decided`` is the
+    95th percentile from the endpoint decision to the webhook's answer, as the gateway counts it in the whole run: what
+    ``p95`` has beyond it is mostly the silence that an endpoint waits for.
 
     ``refused`` counts calls that failed or were not let in, ``lost`` messages and everything dropped, ``shed`` optional
     decodes given up. ``reasons`` says why the run does not count as carried; ``void`` that its load was late.
@@ -29,6 +31,7 @@ class Row:
     p50: float
     p95: float
     p99: float
+    decided: float
     transcripts: int
     cores: float
     parts: Mapping[str, float]
@@ -56,6 +59,7 @@ def row(result: Mapping[str, Any], limit_ms: float = LIMIT_MS) -> Row:
         p50=latency["p50"],
         p95=latency["p95"],
         p99=latency["p99"],
+        decided=load["decidedMs"]["p95"],
         transcripts=latency["count"],
         cores=result["steadyCores"],
         parts=result["steadyParts"],
@@ -140,12 +144,13 @@ def table(document: Mapping[str, Any]) -> str:
     lines = [
         document["machine"],
         f"{document['recording']}, {document['seconds']:.0f} s with all calls, both tracks, the gateway on one core",
-        "calls    p50    p95    p99 ms   transcripts   core = loop + recognizer + rest    MiB   refused   lost   "
-        "shed   load late",
+        "calls    p50    p95    p99 ms   decided p95   transcripts   core = loop + recognizer + rest    MiB   "
+        "refused   lost   shed   load late",
     ]
     for one in document["rows"]:
         lines.append(
-            f"{one['calls']:5d} {one['p50']:6.0f} {one['p95']:6.0f} {one['p99']:6.0f} {one['transcripts']:14d} "
+            f"{one['calls']:5d} {one['p50']:6.0f} {one['p95']:6.0f} {one['p99']:6.0f} {one['decided']:13.0f} "
+            f"{one['transcripts']:14d} "
             f"{one['cores']:6.2f}   {_parts(one['parts']):26} {one['mib']:6.0f} {one['refused']:9d} {one['lost']:6d} "
             f"{one['shed']:6d} "
             f"{one['late_ms']:8.1f} ms   {'void' if one['void'] else '; '.join(one['reasons']) or 'carried'}"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from ssl import SSLContext
 from typing import Any
@@ -54,6 +55,27 @@ LOSSES = (
 OPTIONAL = ('kind="speculative"', 'kind="partial"')
 SHED = "gateway_asr_shed_total"
 MESSAGES = "gateway_wire_messages_total"
+DELIVERY = "gateway_delivery_seconds_bucket"
+
+
+def percentile(metrics: Mapping[str, float], name: str, share: float) -> float:
+    """In ms, from a histogram of seconds: read off a straight line within the bucket that holds it; 0 of nothing.
+
+    Args:
+        metrics: ``name{le="0.1"}`` and its like, cumulative.
+        name: of the buckets.
+        share: 0 to 1.
+    """
+    found = re.compile(rf'{name}{{le="([^"]+)"}}')
+    buckets = sorted((float(match[1]), count) for key, count in metrics.items() if (match := found.fullmatch(key)))
+    wanted = share * buckets[-1][1] if buckets else 0.0
+    low, below = 0.0, 0.0
+    for edge, count in buckets:
+        if wanted and count >= wanted:
+            within = (wanted - below) / (count - below) if edge < math.inf else 0.0
+            return round(1000 * (low + within * (edge - low if edge < math.inf else 0.0)), 1)
+        low, below = edge, count
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +349,7 @@ class Load:
             "dropped": dropped,
             "shed": {name: value for name, value in grown.items() if value and name.startswith(SHED)},
             "steady": self._steady(),
+            "decidedMs": {f"p{share:.0f}": percentile(grown, DELIVERY, share / 100) for share in (50, 95)},
             "latencyMs": latency,
             "endOffsetMs": asdict(Spread.of(self.tally.offsets_ms)),
             "transcripts": self.tally.posts,

@@ -13,7 +13,7 @@ from benchmarks import density
 from benchmarks.density import Row, as_rows, carried, percentile, queued, row, search, table
 
 GOOD = Row(
-    calls=20, p50=300, p95=500, p99=580, transcripts=90, cores=0.2,
+    calls=20, p50=300, p95=500, p99=580, decided=60, transcripts=90, cores=0.2,
     parts={"loop": 0.05, "recognizer": 0.12, "rest": 0.03},
     mib=300, refused=0, lost=0, shed=0,
     late_ms=1.0, void=False, reasons=(),
@@ -29,6 +29,7 @@ def result(**more: Any) -> dict[str, Any]:
         "messages": {"sent": 10, "counted": 10, "lost": 0},
         "dropped": {},
         "shed": {},
+        "decidedMs": {"p50": 40.0, "p95": 90.0},
         "steady": {"begin": 1.0, "end": 2.0, "latencyMs": latency},
         "latencyMs": {**latency, "p95": 5000.0},
         "pacingMs": {"p50": 0.5, "p99": 1.5},
@@ -66,7 +67,9 @@ def test_a_search_ends_with_a_run_that_tells_nothing() -> None:
 def test_a_row_is_of_the_time_when_all_calls_spoke() -> None:
     made = row(result())
     assert (made.p95, made.cores, made.mib, made.calls, made.late_ms) == (500.0, 0.25, 310, 20, 1.5)
+    assert made.decided == 90.0
     assert made.reasons == ()
+    assert row(result(), 450).reasons == ("p95 of 500 ms is over 450",)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,14 @@ def test_lateness() -> None:
     assert late.percentile(1.0) == pytest.approx(1000.1)
 
 
+def test_a_percentile_is_read_off_a_histogram() -> None:
+    metrics = {'x_bucket{le="0.1"}': 50.0, 'x_bucket{le="0.2"}': 100.0, 'x_bucket{le="+Inf"}': 101.0, 'y{le="9"}': 1.0}
+    assert loadgen.percentile(metrics, "x_bucket", 0.25) == pytest.approx(50.5)
+    assert loadgen.percentile(metrics, "x_bucket", 0.75) == pytest.approx(151.5)
+    assert loadgen.percentile(metrics, "x_bucket", 1.0) == 200.0
+    assert loadgen.percentile(metrics, "z_bucket", 0.5) == 0.0
+
+
 async def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[loadgen.Progress] = []
     async with serving(Peer()) as peer:
