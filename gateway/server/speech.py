@@ -76,7 +76,7 @@ async def open_speech(settings: Settings, stack: AsyncExitStack) -> SpeechStage 
         return None
     engine = await asyncio.to_thread(load_engine, settings)
     silero = await asyncio.to_thread(lambda: Silero(_locate(settings, VAD_MODEL) / VAD_FILE))
-    threads = settings.asr.threads or max(1, (os.cpu_count() or 1) - 1)
+    threads = settings.asr.threads or max(1, len(os.sched_getaffinity(0)) - 1)
     recognizer = Recognizer(
         engine,
         threads=threads,
