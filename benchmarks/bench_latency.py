@@ -313,7 +313,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows = ",\n  ".join(f'"{name}": {json.dumps(of)}' for name, of in result["latencies"].items())
             text = text.replace('"latencies": null', f'"latencies": {{\n  {rows}\n }}')
             (RESULTS / "latency.json").write_text(text + "\n", encoding="utf-8")
-            labels.draw(figure(result, RESULTS / "latency.png"))
+            try:
+                labels.draw(figure(result, RESULTS / "latency.png"))
+            except PeerError as error:
+                print(f"no plot: {error}", file=sys.stderr)
     except GatewayError as error:
         print(error, file=sys.stderr)
         return 2
