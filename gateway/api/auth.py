@@ -84,10 +84,10 @@ AUTHENTICATOR = web.AppKey("api_authenticator", Authenticator)
 class Protected:
     """A handler behind authentication: nothing of a request is read before its sender is known."""
 
-    def __init__(self, handler: Callable[[web.Request, ApiContext, Principal], Awaitable[web.Response]]) -> None:
+    def __init__(self, handler: Callable[[web.Request, ApiContext, Principal], Awaitable[web.StreamResponse]]) -> None:
         self._handler = handler
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Authenticate, then answer."""
         principal = await request.app[AUTHENTICATOR].authenticate(request)
         return await self._handler(request, request.app[CONTEXT], principal)

@@ -26,6 +26,7 @@ _ERRORS = {
     408: "The body did not arrive in time (408-01)",
     409: "409-201: already started or already stopped; 409-202: another request for the call is pending",
     413: "The body is larger than 1 MiB (413-01)",
+    429: "Too many live views are open (429-01)",
     500: "Internal error (500-01; 500-201 on the media gateway's endpoints)",
     503: "The store does not answer (503-01)",
 }

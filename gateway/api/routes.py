@@ -7,7 +7,7 @@ from functools import cache
 import orjson
 from aiohttp import web
 
-from gateway.api import control, messages, openapi, schemas, service
+from gateway.api import control, live, messages, openapi, schemas, service
 from gateway.api.access import access_middleware, believe
 from gateway.api.auth import AUTHENTICATOR, Authenticator, Protected
 from gateway.api.context import CONTEXT, ApiContext
@@ -103,6 +103,19 @@ _CALLS = (
         "The call",
         parameters=(Parameter("guid", "path", "the Call SID", _IDENTIFIER),),
         errors=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/gateway/v1/calls/{guid}/live",
+        "followCall",
+        "Gateway",
+        "Follow a call while it is spoken",
+        Protected(live.live),
+        None,
+        "Server-sent events: `partial`, `final` and, as the last one, `ended`",
+        parameters=(Parameter("guid", "path", "the Call SID", _IDENTIFIER),),
+        errors=(404, 429),
+        media_type="text/event-stream",
     ),
 )
 
