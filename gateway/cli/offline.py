@@ -21,8 +21,9 @@ from gateway._native import mulaw, track
 from gateway.config import EndpointSettings, Settings, VadSettings
 from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
-from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, VoiceActivity
+from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, Session, VoiceActivity
 from gateway.speech.guards import guard
+from gateway.speech.memory import Attempt, Memory
 from gateway.speech.sentence import Verdict, read
 from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
 from gateway.speech.track import Found as Shown
@@ -241,7 +242,8 @@ class _Line:
     speech: SpeechTrack
     voice: VoiceActivity
     engine: Engine
-    guess: Hypothesis | None = None
+    memory: Memory = field(default_factory=Memory)
+    guess: tuple[Attempt, Hypothesis | None] | None = None
 
     def work(self, now_ms: int) -> Iterator[Found]:
         """Take and judge what waits."""
@@ -262,9 +264,10 @@ class _Line:
         """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
         for one in shown:
             if isinstance(one, Pause):
-                self.guess = _decode(self.engine, one.pcm)
-                reads = self.guess is not None and "en" in self.engine.languages
-                verdict = read(self.guess) if self.guess is not None and reads else Verdict.OPEN
+                self.guess = self._read(one.pcm)
+                hypothesis = self.guess[1]
+                reads = hypothesis is not None and "en" in self.engine.languages
+                verdict = read(hypothesis) if hypothesis is not None and reads else Verdict.OPEN
                 yield from self._hear(self.speech.advise(one.number, verdict))
             elif isinstance(one, Resumption):
                 self.guess = None
@@ -272,22 +275,29 @@ class _Line:
                 # The guess before a cut was of another piece.
                 guess = None if one.ending is Ending.CUT else self.guess
                 self.guess = None
-                hypothesis = guess if guess is not None else _decode(self.engine, one.pcm)
-                if hypothesis is not None:
-                    hypothesis = guard(hypothesis, one.speech_ms, one.speech)
-                yield Found(one, hypothesis)
+                yield self._found(one, *(guess if guess is not None and guess[1] is not None else self._read(one.pcm)))
+
+    def _read(self, pcm: Pcm) -> tuple[Attempt, Hypothesis | None]:
+        attempt = self.memory.read(self.engine, pcm)
+        return attempt, _decode(self.engine, attempt.session)
+
+    def _found(self, segment: Segment, attempt: Attempt, hypothesis: Hypothesis | None) -> Found:
+        self.memory.ended(segment)
+        if hypothesis is None:
+            return Found(segment, None)
+        told = guard(attempt.text(hypothesis), segment.speech_ms, segment.speech)
+        if told.text:
+            self.memory.told(segment, attempt, hypothesis)
+        return Found(segment, told)
 
 
-def _decode(engine: Engine, pcm: Pcm) -> Hypothesis | None:
+def _decode(engine: Engine, session: Session) -> Hypothesis | None:
     """What is said; None if the engine could not decode it."""
-    session = engine.open()
-    session.accept(pcm)
     try:
         return engine.step([Job(session, Kind.FINAL)])[0]
     except Exception as error:
         # The message may hold what was said; its type does not.
-        duration_ms = len(pcm) // _SAMPLES_PER_MS
-        logger.error("an utterance of %d ms could not be decoded (%s)", duration_ms, type(error).__name__)
+        logger.error("an utterance of %d ms could not be decoded (%s)", session.duration_ms, type(error).__name__)
         return None
 
 

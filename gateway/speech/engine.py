@@ -10,12 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Engine", "Hypothesis", "Job", "Kind", "Pcm", "Session", "Token", "VoiceActivity"]
+__all__ = [
+    "Engine",
+    "Hypothesis",
+    "Job",
+    "Kind",
+    "Past",
+    "Pcm",
+    "Recalling",
+    "Session",
+    "Token",
+    "VoiceActivity",
+]
 
 Pcm = NDArray[np.int16]
 """Linear PCM, mono, 8 kHz, 16 bit: shape ``(samples,)``."""
@@ -44,7 +55,7 @@ class Hypothesis:
     """What was understood of an utterance.
 
     ``confidence`` is the mean token probability in 0…1 (1.0 for empty text); ``length`` how many of the engine's own
-    tokens the text took, 0 if it does not say.
+    tokens the text took, 0 if it does not say; ``said`` those tokens, if a later utterance may be read behind them.
     """
 
     text: str
@@ -52,6 +63,15 @@ class Hypothesis:
     confidence: float = 1.0
     tokens: tuple[Token, ...] = ()
     length: int = 0
+    said: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the utterance before leaves to the next one of its track: its audio, and the engine's tokens of its text."""
+
+    pcm: Pcm
+    said: tuple[int, ...]
 
 
 class Session(Protocol):
@@ -63,6 +83,14 @@ class Session(Protocol):
     @property
     def duration_ms(self) -> int:
         """Audio taken so far."""
+
+
+@runtime_checkable
+class Recalling(Session, Protocol):
+    """A session that makes use of what was said before."""
+
+    def recall(self, past: Past) -> None:
+        """Take what the utterance before has left; before the utterance is decoded."""
 
 
 @dataclass(frozen=True, slots=True)

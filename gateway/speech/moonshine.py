@@ -17,8 +17,9 @@ import numpy as np
 import soxr
 
 from gateway.errors import InternalError, ModelError
+from gateway.speech import search
 from gateway.speech.drafts import Drafts
-from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.engine import Hypothesis, Job, Kind, Past, Pcm, Session
 from gateway.speech.graphs import Audio, Decoding, load
 from gateway.speech.tokenizer import END, START, Tokenizer
 from models import manifest
@@ -52,11 +53,16 @@ _MOST_CHECKED = 4
 
 
 class MoonshineSession:
-    """One utterance's audio; implements :class:`~gateway.speech.engine.Session`."""
+    """One utterance's audio; implements :class:`~gateway.speech.engine.Recalling`."""
 
     def __init__(self) -> None:
         self._chunks: list[Pcm] = []
         self._samples = 0
+        self.past: Past | None = None
+
+    def recall(self, past: Past) -> None:
+        """Keep what the utterance before has left, for a second hearing (:mod:`gateway.speech.search`)."""
+        self.past = past
 
     def accept(self, pcm: Pcm) -> None:
         """Keep a copy of ``pcm``.
@@ -150,7 +156,7 @@ class Moonshine:
         rows = iter(decoded)
         # Digital silence has nothing to decode, and the model would invent something.
         return [
-            self._hypothesis(next(rows) if samples.any() else _Row(0), job.kind)
+            self._surer(self._hypothesis(next(rows) if samples.any() else _Row(0), job.kind), _session(job))
             for samples, job in zip(audio, jobs, strict=True)
         ]
 
@@ -177,7 +183,18 @@ class Moonshine:
         if not any(map(str.isalnum, text)):
             return Hypothesis(text="", final=kind is Kind.FINAL)
         confidence = float(np.mean(row.probabilities))
-        return Hypothesis(text=text, final=kind is Kind.FINAL, confidence=confidence, length=len(row.ids))
+        said = tuple(row.ids)
+        return Hypothesis(text, kind is Kind.FINAL, confidence, length=len(said), said=said)
+
+    def _surer(self, first: Hypothesis, session: MoonshineSession) -> Hypothesis:
+        """A doubtful hypothesis, or that of a second hearing behind the utterance before, if it is the surer one."""
+        past, own = session.past, session.pcm()
+        if past is None or not search.doubtful(first) or (both := search.joined(past, own)) is None:
+            return first
+        row = _Row(token_limit(2 * len(own), self._tokens_per_second))
+        search.go_on(self._graphs, prepare(both), past.said, first.said, row)
+        second = self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE)
+        return second if second.said and second.confidence > first.confidence else first
 
     def _decode(self, audio: Sequence[Audio], drafts: Sequence[Sequence[int]] = ()) -> list[_Row]:
         """The rows of ``audio``; a draft is what a row is thought to say, empty or left out if nobody knows."""

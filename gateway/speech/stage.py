@@ -21,9 +21,10 @@ from gateway import metrics
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
-from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, VoiceActivity
+from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, Session, VoiceActivity
 from gateway.speech.follower import Follower, PartialListener
 from gateway.speech.guards import guard
+from gateway.speech.memory import Attempt, Memory
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.sentence import Verdict, read
@@ -65,14 +66,16 @@ class SpeechListener(PartialListener, Protocol):
 class OpenTrack:
     """A track in the stage.
 
-    ``speculation`` is the decode of the open utterance that was begun at its present pause; ``patience_ends`` when
-    its text is no longer waited for, by ``time.monotonic()``.
+    ``speculation`` is the decode of the open utterance that was begun at its present pause, as ``attempt``;
+    ``patience_ends`` when its text is no longer waited for, by ``time.monotonic()``.
     """
 
     speech: SpeechTrack
     listener: SpeechListener
     done: asyncio.Future[None]
     follower: Follower
+    memory: Memory = field(default_factory=Memory)
+    attempt: Attempt | None = None
     speculation: asyncio.Future[Hypothesis] | None = None
     pause: int = 0
     patience_ends: float = 0.0
@@ -271,8 +274,9 @@ class SpeechStage:
         """
         self._give_up(track)
         track.pause, track.patience_ends = pause.number, time.monotonic() + ANSWER_S
+        track.attempt = track.memory.read(self._engine, pause.pcm)
         try:
-            future = self._submit(pause.pcm, Kind.SPECULATIVE)
+            future = self._ask(track.attempt.session, Kind.SPECULATIVE)
         except GatewayError:
             self._advise(track, pause.number, Verdict.OPEN)
         else:
@@ -299,6 +303,9 @@ class SpeechStage:
     def _submit(self, pcm: Pcm, kind: Kind) -> asyncio.Future[Hypothesis]:
         session = self._engine.open()
         session.accept(pcm)
+        return self._ask(session, kind)
+
+    def _ask(self, session: Session, kind: Kind) -> asyncio.Future[Hypothesis]:
         return self._recognizer.submit(session, kind, time.monotonic() + FINAL_DEADLINE_S)
 
     def _recognise(self, track: OpenTrack, segment: Segment) -> None:
@@ -309,47 +316,55 @@ class SpeechStage:
             # The guess was of another piece.
             self._give_up(track)
         speculation, track.speculation = track.speculation, None
-        reading = _Reading(track.listener, segment, track.listener.on_segment(segment))
-        if speculation is not None:
+        whole = track.memory.read(self._engine, segment.pcm)
+        track.memory.ended(segment)
+        reading = _Reading(track, segment, track.listener.on_segment(segment), whole)
+        if speculation is not None and track.attempt is not None:
             self._recognizer.promote(speculation, time.monotonic() + FINAL_DEADLINE_S)
-            speculation.add_done_callback(lambda future: self._speculated(reading, future))
+            guess = track.attempt
+            speculation.add_done_callback(lambda future: self._speculated(reading, guess, future))
         else:
             self._decode(reading)
 
-    def _speculated(self, reading: _Reading, future: asyncio.Future[Hypothesis]) -> None:
+    def _speculated(self, reading: _Reading, guess: Attempt, future: asyncio.Future[Hypothesis]) -> None:
         if future.cancelled() or future.exception() is not None:
             # It was shed, or failed: the utterance itself is decoded all the same.
             metrics.ASR_SPECULATED.labels("failed").inc()
             self._decode(reading)
         else:
             metrics.ASR_SPECULATED.labels("used").inc()
-            reading.tell(future.result())
+            reading.tell(guess, future.result())
 
     def _decode(self, reading: _Reading) -> None:
         try:
-            future = self._submit(reading.segment.pcm, Kind.FINAL)
+            future = self._ask(reading.whole.session, Kind.FINAL)
         except GatewayError as error:
             log.warning("utterance not recognised", reason=type(error).__name__)
-            reading.tell(None)
+            reading.tell(reading.whole, None)
         else:
             future.add_done_callback(reading.settle)
 
 
 @dataclass(eq=False, slots=True)
 class _Reading:
-    """An utterance that waits for its text."""
+    """An utterance that waits for its text; ``whole`` is the decode of all of it."""
 
-    listener: SpeechListener
+    track: OpenTrack
     segment: Segment
     mark: object
+    whole: Attempt
     ended: float = field(default_factory=time.monotonic)
 
     def settle(self, future: asyncio.Future[Hypothesis]) -> None:
         failed = future.cancelled() or future.exception() is not None
-        self.tell(None if failed else future.result())
+        self.tell(self.whole, None if failed else future.result())
 
-    def tell(self, hypothesis: Hypothesis | None) -> None:
+    def tell(self, attempt: Attempt, hypothesis: Hypothesis | None) -> None:
+        """``attempt`` has come to its text."""
+        told = hypothesis
         if hypothesis is not None:
-            hypothesis = guard(hypothesis, self.segment.speech_ms, self.segment.speech)
+            told = guard(attempt.text(hypothesis), self.segment.speech_ms, self.segment.speech)
+            if told.text:
+                self.track.memory.told(self.segment, attempt, hypothesis)
         metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - self.ended)
-        self.listener.on_text(self.mark, self.segment, hypothesis)
+        self.track.listener.on_text(self.mark, self.segment, told)
