@@ -23,7 +23,7 @@ from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, Session, VoiceActivity
 from gateway.speech.guards import guard
-from gateway.speech.memory import Attempt, Memory
+from gateway.speech.memory import Memory
 from gateway.speech.sentence import Verdict, read
 from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
 from gateway.speech.track import Found as Shown
@@ -243,7 +243,7 @@ class _Line:
     voice: VoiceActivity
     engine: Engine
     memory: Memory = field(default_factory=Memory)
-    guess: tuple[Attempt, Hypothesis | None] | None = None
+    guess: Hypothesis | None = None
 
     def work(self, now_ms: int) -> Iterator[Found]:
         """Take and judge what waits."""
@@ -265,9 +265,8 @@ class _Line:
         for one in shown:
             if isinstance(one, Pause):
                 self.guess = self._read(one.pcm)
-                hypothesis = self.guess[1]
-                reads = hypothesis is not None and "en" in self.engine.languages
-                verdict = read(hypothesis) if hypothesis is not None and reads else Verdict.OPEN
+                reads = self.guess is not None and "en" in self.engine.languages
+                verdict = read(self.guess) if self.guess is not None and reads else Verdict.OPEN
                 yield from self._hear(self.speech.advise(one.number, verdict))
             elif isinstance(one, Resumption):
                 self.guess = None
@@ -275,19 +274,18 @@ class _Line:
                 # The guess before a cut was of another piece.
                 guess = None if one.ending is Ending.CUT else self.guess
                 self.guess = None
-                yield self._found(one, *(guess if guess is not None and guess[1] is not None else self._read(one.pcm)))
+                yield self._found(one, guess if guess is not None else self._read(one.pcm))
 
-    def _read(self, pcm: Pcm) -> tuple[Attempt, Hypothesis | None]:
-        attempt = self.memory.read(self.engine, pcm)
-        return attempt, _decode(self.engine, attempt.session)
+    def _read(self, pcm: Pcm) -> Hypothesis | None:
+        return _decode(self.engine, self.memory.read(self.engine, pcm))
 
-    def _found(self, segment: Segment, attempt: Attempt, hypothesis: Hypothesis | None) -> Found:
+    def _found(self, segment: Segment, hypothesis: Hypothesis | None) -> Found:
         self.memory.ended(segment)
         if hypothesis is None:
             return Found(segment, None)
-        told = guard(attempt.text(hypothesis), segment.speech_ms, segment.speech)
+        told = guard(hypothesis, segment.speech_ms, segment.speech)
         if told.text:
-            self.memory.told(segment, attempt, hypothesis)
+            self.memory.told(segment, hypothesis)
         return Found(segment, told)
 
 

@@ -68,10 +68,11 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the utterance before leaves to the next one of its track: its audio, and the engine's tokens of its text."""
+    """What the utterance before leaves to the next one of its track: its audio, its text, and whether it was cut."""
 
     pcm: Pcm
-    said: tuple[int, ...]
+    hypothesis: Hypothesis
+    cut: bool = False
 
 
 class Session(Protocol):

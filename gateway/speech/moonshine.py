@@ -10,7 +10,7 @@ bound on tokens a second of audio, and a stop when the last tokens go round in a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from gateway.speech import search
 from gateway.speech.drafts import Drafts
 from gateway.speech.engine import Hypothesis, Job, Kind, Past, Pcm, Session
 from gateway.speech.graphs import Audio, Decoding, load
+from gateway.speech.seams import overlapped, sewn
 from gateway.speech.tokenizer import END, START, Tokenizer
 from models import manifest
 from models.manifest import Model
@@ -187,14 +188,20 @@ class Moonshine:
         return Hypothesis(text, kind is Kind.FINAL, confidence, length=len(said), said=said)
 
     def _surer(self, first: Hypothesis, session: MoonshineSession) -> Hypothesis:
-        """A doubtful hypothesis, or that of a second hearing behind the utterance before, if it is the surer one."""
+        """The hypothesis, or that of a second hearing: of a doubtful one if it is surer, at a cut if it fits there."""
         past, own = session.past, session.pcm()
+        if past is not None and past.cut:
+            (row,) = self._decode([prepare(overlapped(past.pcm, own))])
+            return sewn(past.hypothesis, first, self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE))
         if past is None or not search.doubtful(first) or (both := search.joined(past, own)) is None:
             return first
         row = _Row(token_limit(2 * len(own), self._tokens_per_second))
-        search.go_on(self._graphs, prepare(both), past.said, first.said, row)
+        search.go_on(self._graphs, prepare(both), past.hypothesis.said, first.said, row)
         second = self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE)
-        return second if second.said and second.confidence > first.confidence else first
+        if not second.said or second.confidence <= first.confidence:
+            return first
+        # A full stop that ends the utterance before, not this one's.
+        return replace(second, text=second.text.lstrip(" .,!?;:"))
 
     def _decode(self, audio: Sequence[Audio], drafts: Sequence[Sequence[int]] = ()) -> list[_Row]:
         """The rows of ``audio``; a draft is what a row is thought to say, empty or left out if nobody knows."""

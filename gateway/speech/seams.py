@@ -21,10 +21,10 @@ import numpy as np
 
 from gateway.speech.engine import Hypothesis, Pcm, Token
 
-__all__ = ["OVERLAP_MS", "doubled", "overlapped", "trimmed"]
+__all__ = ["OVERLAP_MS", "doubled", "overlapped", "sewn"]
 
 OVERLAP_MS = 1000
-"""Two or three words. Of a quarter of a second to two, it left the fewest errors (``benchmarks.bench_words seams``)."""
+"""Two or three words: enough to meet the first text with one of them in halves."""
 
 REACH = 8
 """Words at each edge that are looked at: as many as a quick speaker says in the overlap, and a few more."""
@@ -79,16 +79,20 @@ def doubled(first: str, second: str, first_confidence: float = 1.0, second_confi
     return rest.start() if rest else len(second)
 
 
-def trimmed(first: Hypothesis, second: Hypothesis, overlap_ms: int = OVERLAP_MS) -> Hypothesis:
-    """``second``, decoded with ``overlap_ms`` of the piece that ``first`` is of, without what that says already.
+def sewn(first: Hypothesis, alone: Hypothesis, second: Hypothesis, overlap_ms: int = OVERLAP_MS) -> Hypothesis:
+    """The text behind a cut: ``second``, decoded with the overlap, without what ``first`` has said already.
 
-    Times of its tokens are counted from the cut.
+    Where they have no word in common, the overlap was heard otherwise the second time, and what is doubled cannot be
+    told: then ``alone``, decoded from the cut on, is the text. Times of tokens are counted from the cut.
     """
     gone = doubled(first.text, second.text, first.confidence, second.confidence)
+    if not gone:
+        return alone
     text = second.text[gone:]
     kept = len(text.split())
     tokens = tuple(_later(token, overlap_ms) for token in second.tokens[len(second.tokens) - kept :]) if kept else ()
-    return replace(second, text=text, tokens=tokens)
+    # Its tokens stand for more audio than its own.
+    return replace(second, text=text, tokens=tokens, said=())
 
 
 def _later(token: Token, overlap_ms: int) -> Token:

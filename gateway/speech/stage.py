@@ -24,7 +24,7 @@ from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, Session, VoiceActivity
 from gateway.speech.follower import Follower, PartialListener
 from gateway.speech.guards import guard
-from gateway.speech.memory import Attempt, Memory
+from gateway.speech.memory import Memory
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.sentence import Verdict, read
@@ -66,7 +66,7 @@ class SpeechListener(PartialListener, Protocol):
 class OpenTrack:
     """A track in the stage.
 
-    ``speculation`` is the decode of the open utterance that was begun at its present pause, as ``attempt``;
+    ``speculation`` is the decode of the open utterance that was begun at its present pause;
     ``patience_ends`` when its text is no longer waited for, by ``time.monotonic()``.
     """
 
@@ -75,7 +75,6 @@ class OpenTrack:
     done: asyncio.Future[None]
     follower: Follower
     memory: Memory = field(default_factory=Memory)
-    attempt: Attempt | None = None
     speculation: asyncio.Future[Hypothesis] | None = None
     pause: int = 0
     patience_ends: float = 0.0
@@ -274,9 +273,8 @@ class SpeechStage:
         """
         self._give_up(track)
         track.pause, track.patience_ends = pause.number, time.monotonic() + ANSWER_S
-        track.attempt = track.memory.read(self._engine, pause.pcm)
         try:
-            future = self._ask(track.attempt.session, Kind.SPECULATIVE)
+            future = self._ask(track.memory.read(self._engine, pause.pcm), Kind.SPECULATIVE)
         except GatewayError:
             self._advise(track, pause.number, Verdict.OPEN)
         else:
@@ -319,28 +317,27 @@ class SpeechStage:
         whole = track.memory.read(self._engine, segment.pcm)
         track.memory.ended(segment)
         reading = _Reading(track, segment, track.listener.on_segment(segment), whole)
-        if speculation is not None and track.attempt is not None:
+        if speculation is not None:
             self._recognizer.promote(speculation, time.monotonic() + FINAL_DEADLINE_S)
-            guess = track.attempt
-            speculation.add_done_callback(lambda future: self._speculated(reading, guess, future))
+            speculation.add_done_callback(lambda future: self._speculated(reading, future))
         else:
             self._decode(reading)
 
-    def _speculated(self, reading: _Reading, guess: Attempt, future: asyncio.Future[Hypothesis]) -> None:
+    def _speculated(self, reading: _Reading, future: asyncio.Future[Hypothesis]) -> None:
         if future.cancelled() or future.exception() is not None:
             # It was shed, or failed: the utterance itself is decoded all the same.
             metrics.ASR_SPECULATED.labels("failed").inc()
             self._decode(reading)
         else:
             metrics.ASR_SPECULATED.labels("used").inc()
-            reading.tell(guess, future.result())
+            reading.tell(future.result())
 
     def _decode(self, reading: _Reading) -> None:
         try:
-            future = self._ask(reading.whole.session, Kind.FINAL)
+            future = self._ask(reading.whole, Kind.FINAL)
         except GatewayError as error:
             log.warning("utterance not recognised", reason=type(error).__name__)
-            reading.tell(reading.whole, None)
+            reading.tell(None)
         else:
             future.add_done_callback(reading.settle)
 
@@ -352,19 +349,18 @@ class _Reading:
     track: OpenTrack
     segment: Segment
     mark: object
-    whole: Attempt
+    whole: Session
     ended: float = field(default_factory=time.monotonic)
 
     def settle(self, future: asyncio.Future[Hypothesis]) -> None:
         failed = future.cancelled() or future.exception() is not None
-        self.tell(self.whole, None if failed else future.result())
+        self.tell(None if failed else future.result())
 
-    def tell(self, attempt: Attempt, hypothesis: Hypothesis | None) -> None:
-        """``attempt`` has come to its text."""
+    def tell(self, hypothesis: Hypothesis | None) -> None:
         told = hypothesis
         if hypothesis is not None:
-            told = guard(attempt.text(hypothesis), self.segment.speech_ms, self.segment.speech)
+            told = guard(hypothesis, self.segment.speech_ms, self.segment.speech)
             if told.text:
-                self.track.memory.told(self.segment, attempt, hypothesis)
+                self.track.memory.told(self.segment, hypothesis)
         metrics.ASR_WAIT_SECONDS.observe(time.monotonic() - self.ended)
         self.track.listener.on_text(self.mark, self.segment, told)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from gateway.speech.engine import Engine, Hypothesis, Job, Past, Pcm, Session
 from gateway.speech.memory import Memory
-from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
 
 FIRST = Hypothesis("we were all going", final=True, confidence=0.9, said=(5, 6, 7))
@@ -72,82 +72,53 @@ def after(ending: Ending, engine: Engine) -> Memory:
     """A memory of one utterance of 3 s."""
     memory = Memory()
     one = segment(pcm(3000, 1), ending)
-    attempt = memory.read(engine, one.pcm)
+    memory.read(engine, one.pcm)
     memory.ended(one)
-    memory.told(one, attempt, FIRST)
+    memory.told(one, FIRST)
     return memory
 
 
+def mindful(memory: Memory, audio: Pcm) -> Mindful:
+    session = memory.read(Opener(), audio)
+    assert isinstance(session, Mindful)
+    assert np.array_equal(session.pcm(), audio)
+    return session
+
+
 def test_the_first_utterance_is_read_alone() -> None:
-    attempt = Memory().read(Opener(), pcm(500, 2))
-    assert isinstance(attempt.session, Mindful)
-    assert attempt.session.past is None
-    assert np.array_equal(attempt.session.pcm(), pcm(500, 2))
-    assert attempt.text(FIRST) is FIRST
+    assert mindful(Memory(), pcm(500, 2)).past is None
 
 
-def test_the_utterance_before_is_recalled() -> None:
-    attempt = after(Ending.SILENCE, Opener()).read(Opener(), pcm(500, 2))
-    assert isinstance(attempt.session, Mindful)
-    assert attempt.session.past is not None
-    assert np.array_equal(attempt.session.past.pcm, pcm(3000, 1))
-    assert attempt.session.past.said == FIRST.said
-    assert np.array_equal(attempt.session.pcm(), pcm(500, 2))
-    assert attempt.text(FIRST) is FIRST
+@pytest.mark.parametrize("ending", list(Ending))
+def test_the_utterance_before_is_recalled(ending: Ending) -> None:
+    past = mindful(after(ending, Opener()), pcm(500, 2)).past
+    assert past is not None
+    assert np.array_equal(past.pcm, pcm(3000, 1))
+    assert past.hypothesis is FIRST
+    assert past.cut is (ending is Ending.CUT)
 
 
 def test_an_engine_without_a_memory_is_told_nothing() -> None:
-    attempt = after(Ending.SILENCE, Opener(Plain)).read(Opener(Plain), pcm(500, 2))
-    assert isinstance(attempt.session, Plain)
-    assert np.array_equal(attempt.session.pcm(), pcm(500, 2))
-
-
-def test_behind_a_cut_the_last_of_the_piece_before_is_heard_and_its_words_go() -> None:
-    attempt = after(Ending.CUT, Opener()).read(Opener(), pcm(500, 2))
-    assert isinstance(attempt.session, Mindful)
-    assert attempt.session.past is None
-    assert np.array_equal(attempt.session.pcm(), np.concatenate([pcm(OVERLAP_MS, 1), pcm(500, 2)]))
-    heard = Hypothesis("all going direct to heaven.", final=True, confidence=0.8)
-    assert attempt.text(heard).text == "direct to heaven."
-
-
-def test_of_two_cuts_each_is_joined_to_the_piece_before() -> None:
-    memory = after(Ending.CUT, Opener())
-    middle = segment(pcm(2000, 2), Ending.CUT)
-    attempt = memory.read(Opener(), middle.pcm)
-    memory.ended(middle)
-    memory.told(middle, attempt, Hypothesis("all going direct to", final=True))
-    last = memory.read(Opener(), pcm(500, 3))
-    assert isinstance(last.session, Mindful)
-    assert np.array_equal(last.session.pcm(), np.concatenate([pcm(OVERLAP_MS, 2), pcm(500, 3)]))
-    assert last.text(Hypothesis("direct to heaven", final=True)).text == "heaven"
+    session = after(Ending.SILENCE, Opener(Plain)).read(Opener(Plain), pcm(500, 2))
+    assert isinstance(session, Plain)
+    assert np.array_equal(session.pcm(), pcm(500, 2))
 
 
 def test_a_text_that_is_not_there_yet_is_not_waited_for() -> None:
     memory = after(Ending.SILENCE, Opener())
-    late = segment(pcm(2000, 2), Ending.CUT)
-    attempt = memory.read(Opener(), late.pcm)
+    late, newer = segment(pcm(2000, 2), Ending.CUT), segment(pcm(500, 3))
     memory.ended(late)
-    following = memory.read(Opener(), pcm(500, 3))
-    assert isinstance(following.session, Mindful)
-    assert following.session.past is None
-    assert np.array_equal(following.session.pcm(), pcm(500, 3))
-    # Told at last, it is good for what is read from then on, and nothing if another utterance has ended meanwhile.
-    newer = segment(pcm(500, 3))
+    assert mindful(memory, pcm(500, 3)).past is None
+    # Told when another utterance has ended, it is of no use any more.
     memory.ended(newer)
-    memory.told(late, attempt, FIRST)
-    alone = memory.read(Opener(), pcm(500, 4))
-    assert isinstance(alone.session, Mindful)
-    assert alone.session.past is None
-    assert np.array_equal(alone.session.pcm(), pcm(500, 4))
+    memory.told(late, FIRST)
+    assert mindful(memory, pcm(500, 4)).past is None
 
 
-def test_an_utterance_without_words_is_not_recalled() -> None:
-    memory = after(Ending.SILENCE, Opener())
-    cough = segment(pcm(300, 2))
-    attempt = memory.read(Opener(), cough.pcm)
-    memory.ended(cough)
-    memory.told(cough, attempt, Hypothesis("", final=True))
-    following = memory.read(Opener(), pcm(500, 3))
-    assert isinstance(following.session, Mindful)
-    assert following.session.past is None
+def test_an_utterance_without_words_is_recalled_only_at_a_cut() -> None:
+    for ending in (Ending.SILENCE, Ending.CUT):
+        memory = after(Ending.SILENCE, Opener())
+        cough = segment(pcm(300, 2), ending)
+        memory.ended(cough)
+        memory.told(cough, Hypothesis("", final=True))
+        assert (mindful(memory, pcm(500, 3)).past is not None) is (ending is Ending.CUT)

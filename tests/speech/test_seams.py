@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gateway.speech.engine import Hypothesis, Token
-from gateway.speech.seams import OVERLAP_MS, doubled, overlapped, trimmed
+from gateway.speech.seams import OVERLAP_MS, doubled, overlapped, sewn
 
 
 def joined(first: str, second: str, sure: float = 1.0, surer: float = 1.0) -> str:
@@ -62,7 +62,13 @@ def test_the_tokens_of_what_goes_go_too_and_times_count_from_the_cut() -> None:
     first = Hypothesis("the degree of", final=True, confidence=0.9)
     words = (Token("degree", 100, 500, 0.8), Token("of", 600, 950, 0.9), Token("comparison", 980, 1500, 0.7))
     second = Hypothesis("degree of comparison", final=True, confidence=0.8, tokens=words)
-    assert trimmed(first, second, 1000) == Hypothesis(
+    alone = Hypothesis("person", final=True, confidence=0.5)
+    assert sewn(first, alone, second, 1000) == Hypothesis(
         "comparison", final=True, confidence=0.8, tokens=(Token("comparison", 0, 500, 0.7),)
     )
-    assert trimmed(first, Hypothesis("of", final=True), 1000) == Hypothesis("", final=True)
+    assert sewn(first, alone, Hypothesis("of", final=True), 1000) == Hypothesis("", final=True)
+
+
+def test_where_nothing_meets_the_piece_is_read_from_the_cut_on() -> None:
+    first, alone = Hypothesis("and so it ends", final=True), Hypothesis("story begins", final=True, said=(4,))
+    assert sewn(first, alone, Hypothesis("Another story begins", final=True)) is alone

@@ -38,7 +38,7 @@ def test_what_is_not_sure_is_heard_again(hypothesis: Hypothesis, doubtful: bool)
 
 
 def test_no_more_is_heard_again_than_the_model_can_take() -> None:
-    past = Past(np.ones(5000 * 8, np.int16), (1, 2))
+    past = Past(np.ones(5000 * 8, np.int16), SURE)
     own = np.full((search.LONGEST_MS - 5000) * 8, 2, np.int16)
     both = search.joined(past, own)
     assert both is not None
@@ -125,7 +125,7 @@ def test_behind_the_utterance_before_only_the_new_words_are_found(
 
 @pytest.mark.slow
 def test_the_surer_text_of_a_doubtful_utterance_is_told(engine: Engine, turns: list[Pcm]) -> None:
-    past = Past(turns[0], read(engine, turns[0]).said)
+    past = Past(turns[0], read(engine, turns[0]))
     noise = np.random.default_rng(3).normal(0, 1, len(turns[1]))
     told = []
     for level in (300, 600, 1200, 2400):
@@ -138,3 +138,16 @@ def test_the_surer_text_of_a_doubtful_utterance_is_told(engine: Engine, turns: l
             assert second == first
     assert any(told), "no second hearing was surer"
     assert not all(told) or len(told) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut_ms", [14_100, 14_700, 15_200])
+def test_no_word_is_lost_or_doubled_at_a_cut(engine: Engine, cut_ms: int) -> None:
+    agent = soundfile.read(SAMPLE, dtype="int16")[0][:, 1]
+    before, after = agent[12_900 * 8 : cut_ms * 8], agent[cut_ms * 8 : 16_300 * 8]
+    first = read(engine, before)
+    second = read(engine, after, Past(before, first, cut=True))
+    whole = words(read(engine, np.concatenate([before, after])).said)
+    found = re.findall(r"\w+", f"{first.text} {second.text}".lower())
+    assert abs(len(found) - len(whole)) <= 1
+    assert len(set(whole) - set(found)) <= 1
