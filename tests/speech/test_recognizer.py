@@ -176,6 +176,16 @@ async def test_a_batch_has_bounded_audio(engine: SumEngine, build: Build) -> Non
     assert engine.batches == [["1", "2"], ["3"], ["4"]]
 
 
+async def test_partials_hold_a_worker_for_less_long(engine: SumEngine, build: Build) -> None:
+    recognizer = build()
+    first = await occupy(recognizer, engine)
+    futures = [recognizer.submit(session(engine, number, 4000), Kind.PARTIAL, SOON) for number in (1, 2, 3)]
+    futures.append(recognizer.submit(session(engine, 4, 15_000), Kind.PARTIAL, SOON + 2.0))
+    engine.latch.set()
+    await asyncio.gather(first, *futures)
+    assert engine.batches == [["1", "2"], ["3"], ["4"]]
+
+
 async def test_partials_do_not_ride_along(engine: SumEngine, build: Build) -> None:
     recognizer = build()
     first = await occupy(recognizer, engine)
