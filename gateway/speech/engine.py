@@ -33,7 +33,7 @@ Pcm = NDArray[np.int16]
 
 
 class Kind(IntEnum):
-    """What a decode is for; a lower number goes first, a higher one is shed first."""
+    """What a decode is for; a lower number goes first. Shed are guesses first (SPECULATIVE), then PARTIAL."""
 
     FINAL = 0
     SPECULATIVE = 1
