@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import orjson
+import structlog
 from aiohttp import web
 
 from gateway.api.auth import AUTHENTICATOR
@@ -18,6 +18,8 @@ from gateway.ids import new_request_id
 from gateway.store.records import Principal
 
 __all__ = ["HEARTBEAT_S", "encode", "live"]
+
+log = structlog.get_logger(__name__)
 
 HEARTBEAT_S = 10.0
 """A comment after so much silence keeps proxies from closing the connection (their usual patience is 60 s), and is when
@@ -42,9 +44,15 @@ async def live(request: web.Request, context: ApiContext, principal: Principal) 
         response = web.StreamResponse(headers={**_HEADERS, REQUEST_ID_HEADER: new_request_id()})
         await response.prepare(request)
         if request.method == "GET":
-            # The reader has gone, or takes nothing any more; or its key is none any more.
-            with contextlib.suppress(ConnectionError, TimeoutError, GatewayError):
+            try:
                 await _follow(request, response, subscription)
+            except TimeoutError:
+                # A goodbye would have to wait as well.
+                if request.transport is not None:
+                    request.transport.abort()
+            except (ConnectionError, GatewayError) as error:
+                # The reader has gone; or its key is none any more.
+                log.info("live view ended", call=guid, reason=type(error).__name__)
     return response
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -138,3 +141,26 @@ async def test_a_reader_that_goes_is_let_go(
     async with asyncio.timeout(10):
         while desk.live.watched(account, "CA1"):
             await asyncio.sleep(0.01)
+
+
+async def test_a_reader_that_takes_nothing_is_given_up(
+    client: Client, desk: Desk, account: str, key: NewKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WRITE_S", 0.1)
+    assert client.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1024)
+    head = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nasapp-api-id: {key.api_id}\r\nasapp-api-secret: {key.api_secret}\r\n\r\n"
+    writer.write(head.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    long = replace(final(account).message, text="long " * 40_000)
+    async with asyncio.timeout(20):
+        for number in itertools.count():
+            desk.live.message(replace(final(account), message=replace(long, message_id=str(number))))
+            await asyncio.sleep(0.001)
+            if not desk.live.watched(account, "CA1"):
+                break
+        # The connection is cut, not left to the reader.
+        with suppress(ConnectionError):
+            while await reader.read(65536):
+                pass
+    writer.close()
