@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -42,9 +43,9 @@ from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm
 from gateway.speech.moonshine import Moonshine
 from gateway.speech.patience import Patience
-from gateway.speech.sentence import CONFIDENT, Verdict, judge
+from gateway.speech.sentence import CONFIDENT, CONFIDENT_IN_NOISE, Verdict, judge
 from gateway.speech.silero import FRAME, RATE, Silero
-from gateway.speech.track import GATE_HOLD_FRAMES
+from gateway.speech.track import GATE_HOLD_FRAMES, QUIET_DB
 from models import store
 
 __all__ = ["POLICIES", "Line", "Policy", "Result", "Utterance", "listen", "load", "main", "measure", "splits"]
@@ -62,13 +63,14 @@ AFTER_MS = 1500
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A way to wait; a text of less confidence than ``sure`` is not taken for complete.
+    """A way to wait; a text of less confidence than ``sure``, in noise ``sure_in_noise``, is not taken for complete.
 
-    ``tail`` tells whether a complete sentence's silence counts from where the ear hears its end.
+    ``tail`` tells whether silence counts from where the ear hears the end.
     """
 
     patience: Patience
     sure: float = CONFIDENT
+    sure_in_noise: float = CONFIDENT_IN_NOISE
     tail: bool = True
 
     @property
@@ -77,33 +79,39 @@ class Policy:
         waits = [self.patience.complete, self.patience.usual, self.patience.incomplete]
         if len(set(waits)) == 1:
             return f"{waits[0] * FRAME_MS} ms whatever the text"
-        more = "" if self.sure == CONFIDENT else f" sure {self.sure}"
-        return "/".join(str(wait * FRAME_MS) for wait in waits) + more + ("" if self.tail else " by the model")
+        sure = [] if self.sure == CONFIDENT else [f"sure {self.sure}"]
+        noise = [] if self.sure_in_noise == CONFIDENT_IN_NOISE else [f"in noise {self.sure_in_noise}"]
+        model = [] if self.tail else ["by the model"]
+        return " ".join(["/".join(str(wait * FRAME_MS) for wait in waits), *sure, *noise, *model])
 
-    def verdict(self, hypothesis: Hypothesis) -> Verdict:
+    def verdict(self, hypothesis: Hypothesis, *, quiet: bool) -> Verdict:
         """Of a text and how sure the recogniser is of it."""
         verdict = judge(hypothesis.text)
-        return Verdict.OPEN if verdict is Verdict.COMPLETE and hypothesis.confidence < self.sure else verdict
+        sure = self.sure if quiet else self.sure_in_noise
+        return Verdict.OPEN if verdict is Verdict.COMPLETE and hypothesis.confidence < sure else verdict
 
 
-def _told(complete: int, usual: int, incomplete: int, sure: float = CONFIDENT, *, tail: bool = True) -> Policy:
-    return Policy(Patience(5, complete, usual, incomplete, 312), sure, tail)
+LONG = 375
+
+
+def _told(complete: int, usual: int, incomplete: int, *, long: int = LONG, **more: Any) -> Policy:
+    return Policy(Patience(5, complete, usual, incomplete, long), **more)
 
 
 POLICIES = (
-    _told(9, 14, 31),
-    _told(15, 15, 15),
-    _told(10, 10, 10),
-    _told(22, 22, 22),
-    _told(9, 14, 31, tail=False),
-    _told(8, 14, 31),
-    _told(12, 14, 31),
+    _told(9, 15, 31),
+    _told(15, 15, 15, tail=False),
+    _told(10, 10, 10, tail=False),
+    _told(22, 22, 22, tail=False),
+    _told(9, 15, 31, tail=False),
+    _told(7, 15, 31),
+    _told(12, 15, 31),
     _told(9, 12, 31),
-    _told(9, 16, 31),
-    _told(9, 14, 22),
-    _told(9, 14, 31, 0.0),
-    _told(9, 14, 31, 0.75),
-    _told(9, 14, 31, 0.92),
+    _told(9, 18, 31),
+    _told(9, 15, 22),
+    _told(9, 15, 31, sure=0.0),
+    _told(9, 15, 31, sure=0.85),
+    _told(9, 15, 31, sure_in_noise=0.6),
 )
 """The gateway's own, fixed silences, and what one figure changes; frames for complete, usual and incomplete."""
 
@@ -169,6 +177,7 @@ def listen(
     )
     found: list[Utterance] = []
     decodes = tail = 0
+    quiet = False
     guess: Hypothesis | None = None
 
     def ended(decided: int | None) -> None:
@@ -182,7 +191,7 @@ def listen(
 
     for now, (probability, level_db) in enumerate(zip(line.speech, line.levels, strict=True)):
         if machine.open:
-            verdict = Verdict.OPEN if guess is None else policy.verdict(guess)
+            verdict = Verdict.OPEN if guess is None else policy.verdict(guess, quiet=quiet)
             machine.silence_frames = patience.frames(verdict, machine.frame - machine.start_frame, tail)
         events = machine.push(probability, level_db)
         if events & endpoint.RESUMED:
@@ -193,6 +202,7 @@ def listen(
         if events & endpoint.TENTATIVE and not events & (endpoint.ENDED | endpoint.CUT):
             guess = line.decode(engine, machine.start_frame, machine.frame)
             tail = machine.tail_frames if policy.tail else 0
+            quiet = machine.prominence_db >= QUIET_DB
             decodes += 1
         if events & endpoint.ENDED:
             ended(now + 1)
@@ -342,10 +352,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
         return 0
-    print(f"{'ms of silence':28} utt/min   p50   p95 ms   split of   errors of   decodes/min")
+    print(f"{'ms of silence':32} utt/min   p50   p95 ms   split of   errors of   decodes/min")
     for one in results:
         print(
-            f"{one.policy:28} {one.utterances_a_minute:7.1f} {one.latency_p50_ms:5.0f} {one.latency_p95_ms:5.0f}"
+            f"{one.policy:32} {one.utterances_a_minute:7.1f} {one.latency_p50_ms:5.0f} {one.latency_p95_ms:5.0f}"
             f"    {one.splits:5} {one.neighbours:3}   {one.errors:5} {one.words:4}   {one.decodes_a_minute:8.1f}"
         )
         for border in one.borders if options.borders else ():

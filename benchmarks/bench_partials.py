@@ -132,9 +132,9 @@ class Follow:
             start, length_ms = spoken
             self.at_ms.append(length_ms)
             self._show(self.interim.paused(start, length_ms, self.guess.text))
-            if read(self.guess) is Verdict.COMPLETE:
+            if read(self.guess, quiet=pause.quiet) is Verdict.COMPLETE:
                 self.ending = self.guess.text, length_ms
-        self._hear(list(self.speech.advise(pause.number, read(self.guess))))
+        self._hear(list(self.speech.advise(pause.number, read(self.guess, quiet=pause.quiet))))
 
     def _show(self, partial: Partial | None) -> None:
         self.last = partial or self.last

@@ -210,13 +210,13 @@ class EndpointSettings(_Section):
         288, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
     )
     silence_ms: int = Field(
-        448, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
+        480, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
     )
     incomplete_ms: int = Field(
         992, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"
     )
     long_ms: int = Field(
-        10_000,
+        12_000,
         ge=1000,
         le=30_000,
         description="a longer utterance ends at half the silence, one half as long again at a third",

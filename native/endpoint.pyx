@@ -19,6 +19,8 @@ cdef enum:
     ONSET_FRAMES = 8
     GAP_FRAMES = 2
     BORDER_FRAMES = 6
+    TAIL_FRAMES = 8
+    PEAK_FRAMES = 62
     # No count of frames needs more; the sums of two of them stay far from overflow.
     MOST_FRAMES = 1000000
 
@@ -27,6 +29,7 @@ cdef double SILENCE_DB = -96.0
 cdef double ONSET_OVER_FLOOR_DB = 8.0
 cdef double ONSET_BELOW_PEAK_DB = 25.0
 cdef double TAIL_OVER_FLOOR_DB = 6.0
+cdef double TAIL_BELOW_PEAK_DB = 30.0
 cdef double FLOOR_DOWN = 0.5
 cdef double FLOOR_UP = 0.05
 cdef double DIGITAL_SILENCE_DB = -90.0
@@ -159,8 +162,22 @@ cdef class Endpointer:
 
     @property
     def tail_frames(self):
-        """Frames of the present silence's beginning that are speech to the model but not to the ear."""
-        return self._last_speech + 1 - self._audible_end() if self._open else 0
+        """Frames at the end of the last speech that are speech to the model but not to the ear."""
+        cdef long long frame = self._last_speech
+        cdef long long lowest
+        cdef double least
+        if not self._open:
+            return 0
+        least = self._peak() - TAIL_BELOW_PEAK_DB
+        lowest = at_least(self._open_speech, frame - TAIL_FRAMES)
+        while frame > lowest and self._levels[frame % self._size] < least:
+            frame -= 1
+        return self._last_speech - frame
+
+    @property
+    def prominence_db(self):
+        """How far the loudest of the last 2 s of open speech stands out of the line's noise; 0 when idle."""
+        return self._peak() - self._floor if self._open else 0.0
 
     @property
     def keep_frame(self):
@@ -333,6 +350,17 @@ cdef class Endpointer:
         while frame > lowest and self._levels[(frame - 1) % self._size] >= least:
             frame -= 1
         return frame
+
+    cdef double _peak(self) noexcept nogil:
+        cdef long long frame = at_least(
+            at_least(self._open_speech, self._last_speech - PEAK_FRAMES), self.frame - self._size
+        )
+        cdef double peak = self._levels[self._last_speech % self._size]
+        while frame < self._last_speech:
+            if self._levels[frame % self._size] > peak:
+                peak = self._levels[frame % self._size]
+            frame += 1
+        return peak
 
     cdef long long _audible_end(self) noexcept nogil:
         cdef long long frame = self._last_speech

@@ -29,6 +29,11 @@ _BORDER_FRAMES = 6
 _ONSET_OVER_FLOOR_DB = 8.0
 _ONSET_BELOW_PEAK_DB = 25.0
 _TAIL_OVER_FLOOR_DB = 6.0
+# Where the ear hears the end, for how long it has been silent. Labels made by energy (benchmarks/energy.py) go by the
+# speaker's level as well: a telephone's tail lies 35 dB below the voice and 25 above the noise.
+_TAIL_BELOW_PEAK_DB = 30.0
+_TAIL_FRAMES = 8
+_PEAK_FRAMES = 62
 # The noise floor follows down at once and up slowly (a time constant of 0.6 s); digital silence says nothing
 # of it.
 _FLOOR_DOWN = 0.5
@@ -216,8 +221,24 @@ class Endpointer:
 
     @property
     def tail_frames(self) -> int:
-        """Frames of the present silence's beginning that are speech to the model but not to the ear (0…6)."""
-        return self._last_speech + 1 - self._audible_end() if self._open else 0
+        """Frames at the end of the last speech that are speech to the model but not to the ear (0…8).
+
+        They lie 30 dB and more below the loudest of the last 2 s: breath, room, the telephone's own tail. A noisy line
+        has none, because its noise is louder than that.
+        """
+        if not self._open:
+            return 0
+        least = self._peak() - _TAIL_BELOW_PEAK_DB
+        frame = self._last_speech
+        lowest = max(self._open_speech, frame - _TAIL_FRAMES)
+        while frame > lowest and self._levels[frame % self._size] < least:
+            frame -= 1
+        return self._last_speech - frame
+
+    @property
+    def prominence_db(self) -> float:
+        """How far the loudest of the last 2 s of open speech stands out of the line's noise; 0 when idle."""
+        return self._peak() - self._floor if self._open else 0.0
 
     @property
     def keep_frame(self) -> int:
@@ -331,6 +352,10 @@ class Endpointer:
         while frame > lowest and self._levels[(frame - 1) % self._size] >= least:
             frame -= 1
         return frame
+
+    def _peak(self) -> float:
+        first = max(self._open_speech, self._last_speech - _PEAK_FRAMES, self.frame - self._size)
+        return max(self._levels[frame % self._size] for frame in range(first, self._last_speech + 1))
 
     def _audible_end(self) -> int:
         """Frame after the last one of the utterance that is speech to the model and to the ear."""

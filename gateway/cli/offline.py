@@ -264,9 +264,9 @@ class _Line:
         """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
         for one in shown:
             if isinstance(one, Pause):
-                self.guess = self._read(one.pcm)
+                self.guess = self._read(one.pcm, Kind.SPECULATIVE)
                 reads = self.guess is not None and "en" in self.engine.languages
-                verdict = read(self.guess) if self.guess is not None and reads else Verdict.OPEN
+                verdict = read(self.guess, quiet=one.quiet) if self.guess is not None and reads else Verdict.OPEN
                 yield from self._hear(self.speech.advise(one.number, verdict))
             elif isinstance(one, Resumption):
                 self.guess = None
@@ -274,10 +274,10 @@ class _Line:
                 # The guess before a cut was of another piece.
                 guess = None if one.ending is Ending.CUT else self.guess
                 self.guess = None
-                yield self._found(one, guess if guess is not None else self._read(one.pcm))
+                yield self._found(one, guess if guess is not None else self._read(one.pcm, Kind.FINAL))
 
-    def _read(self, pcm: Pcm) -> Hypothesis | None:
-        return _decode(self.engine, self.memory.read(self.engine, pcm))
+    def _read(self, pcm: Pcm, kind: Kind) -> Hypothesis | None:
+        return _decode(self.engine, self.memory.read(self.engine, pcm), kind)
 
     def _found(self, segment: Segment, hypothesis: Hypothesis | None) -> Found:
         self.memory.ended(segment)
@@ -289,10 +289,10 @@ class _Line:
         return Found(segment, told)
 
 
-def _decode(engine: Engine, session: Session) -> Hypothesis | None:
+def _decode(engine: Engine, session: Session, kind: Kind) -> Hypothesis | None:
     """What is said; None if the engine could not decode it."""
     try:
-        return engine.step([Job(session, Kind.FINAL)])[0]
+        return engine.step([Job(session, kind)])[0]
     except Exception as error:
         # The message may hold what was said; its type does not.
         logger.error("an utterance of %d ms could not be decoded (%s)", session.duration_ms, type(error).__name__)

@@ -23,10 +23,12 @@ MIN_SILENCE_FRAMES = 5
 class Patience:
     """Frames of silence that end an utterance.
 
+    They count from where the ear hears the end: the model's speech goes on for some frames of breath, room and
+    telephone, how many is a matter of the line and not of the speaker.
+
     Args:
         pause: after which it is decoded ahead, so that its text can be asked.
-        complete: for one whose text is a complete sentence. They count from where the ear hears the end: the model's
-            speech goes on for up to six frames of breath and room.
+        complete: for one whose text is a complete sentence.
         usual: for one of whose text nothing is known.
         incomplete: for one that breaks off in mid-sentence.
         long: length of an utterance from which half of these will do, and, half as long again, a third. A pause taken
@@ -60,10 +62,11 @@ class Patience:
             length: frames of it so far.
             tail: frames of speech to the model that the ear hears as silence, at its end.
         """
-        if verdict is Verdict.COMPLETE:
-            frames = self.complete - tail
-        else:
-            frames = self.usual if verdict is Verdict.OPEN else self.incomplete
+        frames = {
+            Verdict.COMPLETE: self.complete,
+            Verdict.OPEN: self.usual,
+            Verdict.INCOMPLETE: self.incomplete,
+        }[verdict] - tail
         # The text of a pause is there after it at the earliest.
         least = min(self.pause + 1, self.usual)
         if length < self.long:

@@ -279,7 +279,7 @@ class SpeechStage:
             self._advise(track, pause.number, Verdict.OPEN)
         else:
             track.speculation = future
-            future.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(future)))
+            future.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(pause, future)))
             # Behind the advice: a text that ends the utterance is shown as its final one.
             track.follower.at_pause(future)
 
@@ -287,9 +287,9 @@ class SpeechStage:
         if not track.done.done():
             self._hear(track, track.speech.advise(pause, verdict))
 
-    def _verdict(self, future: asyncio.Future[Hypothesis]) -> Verdict:
+    def _verdict(self, pause: Pause, future: asyncio.Future[Hypothesis]) -> Verdict:
         failed = future.cancelled() or future.exception() is not None
-        return Verdict.OPEN if failed or not self._reads else read(future.result())
+        return Verdict.OPEN if failed or not self._reads else read(future.result(), quiet=pause.quiet)
 
     def _give_up(self, track: OpenTrack) -> None:
         """The speaker went on: the guess is of no use."""

@@ -41,6 +41,10 @@ MAX_FRAMES_A_PASS = 64
 GATE_HOLD_FRAMES = 31
 """Quiet frames (1 s) that the model still judges: shorter pauses are its business (benchmarks/bench_vad.py)."""
 
+QUIET_DB = 30.0
+"""A line is quiet whose noise is so far below the voice. Telephone speech as it comes: 31 dB and more in 95 of 100
+utterances; with noise at 15 dB of signal to noise: 22 dB at the most."""
+
 LATE_MEDIA_MS = 100
 """Beyond the endpoint silence, how long missing media are waited for before they count as silence."""
 
@@ -81,11 +85,13 @@ class Segment:
 class Pause:
     """The speaker has paused: ``pcm`` is the open utterance, which may well be all of it.
 
-    ``number`` tells the track's pauses apart; it goes back to :meth:`SpeechTrack.advise`.
+    ``number`` tells the track's pauses apart; it goes back to :meth:`SpeechTrack.advise`. ``quiet`` tells whether the
+    voice stands well out of the line's noise.
     """
 
     number: int
     pcm: Pcm
+    quiet: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +243,8 @@ class SpeechTrack:
             if events & endpoint.TENTATIVE and not events & (endpoint.ENDED | endpoint.CUT):
                 self._pauses += 1
                 self._asked, self._tail = True, machine.tail_frames
-                yield Pause(self._pauses, self._pcm(machine.start_frame, machine.frame))
+                quiet = machine.prominence_db >= QUIET_DB
+                yield Pause(self._pauses, self._pcm(machine.start_frame, machine.frame), quiet)
             if events & endpoint.ENDED:
                 yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
         self._drop_before(machine.keep_frame)

@@ -11,7 +11,7 @@ from gateway.speech.engine import Hypothesis, Job, Pcm, Session
 from gateway.speech.patience import Patience
 
 VAD, SETTINGS = VadSettings.model_validate({}), EndpointSettings.model_validate({})
-FIXED, TOLD = Policy(Patience(5, 15, 15, 15, 312)), Policy(Patience(5, 8, 15, 25, 312), 0.8)
+FIXED, TOLD = Policy(Patience(5, 15, 15, 15, 312)), Policy(Patience(5, 8, 15, 25, 312), 0.8, 0.95)
 
 
 class Audio:

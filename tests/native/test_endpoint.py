@@ -242,15 +242,25 @@ def test_the_silence_may_change_while_it_runs(kernel: ModuleType) -> None:
 
 def test_the_tail_is_what_the_ear_no_longer_hears(kernel: ModuleType) -> None:
     m = machine(kernel)
-    murmur = (0.9, -68.0)  # speech to the model, no louder than the line
+    murmur = (0.9, -52.0)  # speech to the model, 32 dB below the voice
     assert push(m, [SILENCE] * 30 + [SPEECH] * 10 + [murmur] * 3) == [(32, STARTED)]
     assert m.tail_frames == 3
     push(m, [SILENCE] * 5)
     assert m.tail_frames == 3
     push(m, [SPEECH] * 2)
     assert m.tail_frames == 0
+    push(m, [murmur] * 20)
+    assert m.tail_frames == 8
     push(m, [SILENCE] * 12)
     assert (m.open, m.tail_frames) == (False, 0)
+
+
+def test_speech_stands_out_of_the_noise(kernel: ModuleType) -> None:
+    m = machine(kernel)
+    push(m, [(0.02, -60.0)] * 30)
+    assert m.prominence_db == 0.0
+    push(m, [SPEECH] * 10)
+    assert m.prominence_db == pytest.approx(SPEECH[1] + 60.0)
 
 
 def test_what_is_no_number_is_silence(kernel: ModuleType) -> None:
@@ -309,7 +319,7 @@ RUNS = st.lists(
     max_size=40,
 )
 STEPS = st.lists(st.one_of(RUNS, st.just("flush"), st.integers(0, 5000)), max_size=4)
-TOLD = ("frame", "open", "in_speech", "silence_run", "silence_frames", "tail_frames", "keep_frame")
+TOLD = ("frame", "open", "in_speech", "silence_run", "silence_frames", "tail_frames", "prominence_db", "keep_frame")
 FRAMES_TOLD = ("start_frame", "end_frame", "cut_frame", "speech_start_frame", "speech_end_frame")
 
 

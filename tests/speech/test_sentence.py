@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.speech.engine import Hypothesis
-from gateway.speech.sentence import CONFIDENT, Verdict, judge, read
+from gateway.speech.sentence import CONFIDENT, CONFIDENT_IN_NOISE, Verdict, judge, read
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,16 @@ from gateway.speech.sentence import CONFIDENT, Verdict, judge, read
         ("It is 312-55.", Verdict.INCOMPLETE),
         ("My pin number is.", Verdict.INCOMPLETE),
         ("You know a lot of your um.", Verdict.INCOMPLETE),
-        ("But.", Verdict.INCOMPLETE),
+        ("But.", Verdict.OPEN),
+        ("Um, but.", Verdict.INCOMPLETE),
         ("We have some options. We can...", Verdict.INCOMPLETE),
         ("I would like to go to", Verdict.INCOMPLETE),
         ("T. I.", Verdict.INCOMPLETE),
+        ("It is Martin Dot Lane.", Verdict.INCOMPLETE),
+        ("It is martin dot", Verdict.INCOMPLETE),
+        ("martin underscore.", Verdict.INCOMPLETE),
+        ("It is martin dot lane at example dot com.", Verdict.COMPLETE),
+        ("Put it next to the dot on the wall.", Verdict.COMPLETE),
         ("My last name is Spatilli, S P", Verdict.INCOMPLETE),
     ],
 )
@@ -36,7 +42,8 @@ def test_a_text_says_whether_its_sentence_is_over(text: str, verdict: Verdict) -
     assert judge(text) is verdict
 
 
-def test_a_text_that_is_not_sure_is_not_complete() -> None:
-    assert read(Hypothesis("That is all.", final=False, confidence=CONFIDENT)) is Verdict.COMPLETE
-    assert read(Hypothesis("That is all.", final=False, confidence=CONFIDENT - 0.01)) is Verdict.OPEN
-    assert read(Hypothesis("My name is", final=False, confidence=0.1)) is Verdict.INCOMPLETE
+@pytest.mark.parametrize(("quiet", "sure"), [(True, CONFIDENT), (False, CONFIDENT_IN_NOISE)])
+def test_a_text_that_is_not_sure_is_not_complete(*, quiet: bool, sure: float) -> None:
+    assert read(Hypothesis("That is all.", final=False, confidence=sure), quiet=quiet) is Verdict.COMPLETE
+    assert read(Hypothesis("That is all.", final=False, confidence=sure - 0.01), quiet=quiet) is Verdict.OPEN
+    assert read(Hypothesis("My name is", final=False, confidence=0.1), quiet=quiet) is Verdict.INCOMPLETE
