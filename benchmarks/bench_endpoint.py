@@ -99,19 +99,19 @@ def _told(complete: int, usual: int, incomplete: int, *, long: int = LONG, **mor
 
 
 POLICIES = (
-    _told(9, 15, 31),
+    _told(9, 16, 39),
     _told(15, 15, 15, tail=False),
     _told(10, 10, 10, tail=False),
     _told(22, 22, 22, tail=False),
-    _told(9, 15, 31, tail=False),
-    _told(7, 15, 31),
-    _told(12, 15, 31),
-    _told(9, 12, 31),
-    _told(9, 18, 31),
-    _told(9, 15, 22),
-    _told(9, 15, 31, sure=0.0),
-    _told(9, 15, 31, sure=0.85),
-    _told(9, 15, 31, sure_in_noise=0.6),
+    _told(9, 16, 39, tail=False),
+    _told(7, 16, 39),
+    _told(12, 16, 39),
+    _told(9, 12, 39),
+    _told(9, 20, 39),
+    _told(9, 16, 25),
+    _told(9, 16, 39, sure=0.0),
+    _told(9, 16, 39, sure=0.85),
+    _told(9, 16, 39, sure_in_noise=0.7),
 )
 """The gateway's own, fixed silences, and what one figure changes; frames for complete, usual and incomplete."""
 

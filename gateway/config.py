@@ -210,10 +210,10 @@ class EndpointSettings(_Section):
         288, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
     )
     silence_ms: int = Field(
-        480, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
+        512, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
     )
     incomplete_ms: int = Field(
-        992, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"
+        1248, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"
     )
     long_ms: int = Field(
         12_000,

@@ -25,9 +25,9 @@ class Verdict(StrEnum):
     OPEN = "open"  # it says nothing
 
 
-CONFIDENT = 0.6
+CONFIDENT = 0.7
 """Mean token probability from which a text is believed to be complete, on a quiet line. A caller on a poor telephone
-is read with 0.6 to 0.8, and his full stops are as good as any."""
+is read with 0.6 to 0.9, and his full stops are as good as any."""
 
 CONFIDENT_IN_NOISE = 0.85
 """The same where speech hardly stands out of the noise: there words are missing or invented as often as not, and what

@@ -8,7 +8,7 @@ from gateway.config import EndpointSettings
 from gateway.speech.patience import Patience
 from gateway.speech.sentence import Verdict
 
-PATIENCE = Patience(pause=5, complete=9, usual=15, incomplete=31, long=375)
+PATIENCE = Patience(pause=5, complete=9, usual=16, incomplete=39, long=375)
 
 
 def waits(length: int, tail: int = 0) -> list[int]:
@@ -16,28 +16,28 @@ def waits(length: int, tail: int = 0) -> list[int]:
 
 
 def test_the_text_says_how_long() -> None:
-    assert waits(100) == [9, 15, 31]
+    assert waits(100) == [9, 16, 39]
 
 
 def test_a_long_utterance_ends_sooner_but_not_before_its_text_is_there() -> None:
-    assert waits(375) == [6, 7, 15]
-    assert waits(563) == [5, 5, 10]
+    assert waits(375) == [6, 8, 19]
+    assert waits(563) == [5, 5, 13]
 
 
 def test_silence_is_measured_by_ear() -> None:
-    assert waits(100, tail=2) == [7, 13, 29]
-    assert waits(100, tail=6) == [6, 9, 25]
-    assert waits(375, tail=4) == [6, 6, 13]
+    assert waits(100, tail=2) == [7, 14, 37]
+    assert waits(100, tail=6) == [6, 10, 33]
+    assert waits(375, tail=4) == [6, 6, 17]
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({}, PATIENCE),
-        ({"silence_ms": 224}, Patience(5, 7, 7, 31, 375)),
-        ({"silence_ms": 96, "complete_ms": 500}, Patience(2, 3, 3, 31, 375)),
+        ({"silence_ms": 224}, Patience(5, 7, 7, 39, 375)),
+        ({"silence_ms": 96, "complete_ms": 500}, Patience(2, 3, 3, 39, 375)),
         ({"silence_ms": 1600}, Patience(5, 9, 50, 50, 375)),
-        ({"pause_ms": 2000, "long_ms": 1000}, Patience(14, 9, 15, 31, 31)),
+        ({"pause_ms": 2000, "long_ms": 1000}, Patience(15, 9, 16, 39, 31)),
     ],
 )
 def test_settings_that_are_out_of_order_give_way_to_the_silence(settings: dict[str, Any], expected: Patience) -> None:

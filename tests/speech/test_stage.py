@@ -208,12 +208,12 @@ async def test_speech_after_a_pause_makes_the_guess_void(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "silence"), [("That is all I know.", 288), ("It is all", 320), ("And my name is", 992)]
+    ("says", "silence"), [("That is all I know.", 288), ("It is all", 320), ("And my name is", 1248)]
 )
 async def test_the_text_of_a_pause_decides_when_the_utterance_ends(rig: Rig, says: str, silence: int) -> None:
     rig.engine.says = says
     media, _, listener = rig.line()
-    say(media, quiet(320), tone(800), quiet(1280))
+    say(media, quiet(320), tone(800), quiet(1600))
     await until(lambda: listener.texts == [says])
     assert listener.segments[0].decided == (320 + 800 + silence) * 8
     assert rig.engine.kinds == [Kind.SPECULATIVE]

@@ -191,7 +191,7 @@ def test_any_chunking_finds_the_same(sizes: list[int], shape: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "silence"), [(Verdict.COMPLETE, 288), (Verdict.OPEN, 320), (Verdict.INCOMPLETE, 992)]
+    ("verdict", "silence"), [(Verdict.COMPLETE, 288), (Verdict.OPEN, 320), (Verdict.INCOMPLETE, 1248)]
 )
 def test_the_text_decides_how_long_the_silence_is(verdict: Verdict, silence: int) -> None:
     line = Line(verdict)
