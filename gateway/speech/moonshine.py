@@ -42,6 +42,10 @@ _QUIET_PEAK = 0.03
 _LIFTED_PEAK = 0.25
 _MAX_LIFT = 16.0
 
+# A telephone passes no direct current, so that the mean of speech is next to nothing; a faulty converter adds one.
+# From −54 dBFS on it is taken off: of 363 words at −20 dB on an offset 98 were wrong, and 54 without it.
+_OFFSET = 0.002
+
 # Moonshine's own decoding limit is 6.5 tokens a second where the tokenizer was made for the script; the manifest says
 # for which models it is more. The margin is for short segments, in which one word is many tokens.
 _TOKENS_PER_SECOND = 6.5
@@ -258,9 +262,13 @@ def _check(decoding: Decoding, index: int, row: _Row, draft: Sequence[int]) -> i
 def prepare(pcm: Pcm) -> Audio:
     """Telephone PCM, shape ``(samples,)``, as what the model hears: 16 kHz, −1…1, silence at its end.
 
-    A very quiet line is lifted.
+    An offset is taken off; a very quiet line is lifted.
     """
-    audio = soxr.resample(pcm.astype(np.float32) / 32768.0, _TELEPHONE_RATE, _RATE, quality="HQ")
+    telephone = pcm.astype(np.float32) / 32768.0
+    offset = float(telephone.mean()) if len(telephone) else 0.0
+    if abs(offset) > _OFFSET:
+        telephone -= np.float32(offset)
+    audio = soxr.resample(telephone, _TELEPHONE_RATE, _RATE, quality="HQ")
     peak = float(np.abs(audio).max(initial=0.0))
     if 0.0 < peak < _QUIET_PEAK:
         audio = audio * np.float32(min(_LIFTED_PEAK / peak, _MAX_LIFT))

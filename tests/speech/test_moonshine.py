@@ -64,6 +64,13 @@ def test_only_very_quiet_lines_are_lifted(scale: float, peak: float) -> None:
     assert float(heard.max()) == pytest.approx(peak, rel=0.03)
 
 
+def test_an_offset_is_taken_off_before_the_level_is_looked_at() -> None:
+    quiet = (tone(1.0) * 0.01).astype(np.int16)
+    assert np.allclose(prepare(quiet + np.int16(3000)), prepare(quiet), atol=0.02)
+    slight = prepare(tone(1.0) + np.int16(20))[:16_000] - prepare(tone(1.0))[:16_000]
+    assert float(slight.mean()) == pytest.approx(20 / 32768, rel=0.1)
+
+
 @pytest.mark.parametrize("samples", [0, 1, 160, 8000])
 def test_silence_follows_any_audio(samples: int) -> None:
     heard = prepare(tone(1.0)[:samples])
