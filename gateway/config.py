@@ -205,7 +205,7 @@ class EndpointSettings(_Section):
         description="shorter bursts are not speech; 64 takes noise for speech more often, 160 misses a single "
         "word in 60",
     )
-    pause_ms: int = Field(160, ge=64, le=2000, description="silence after which the utterance is decoded ahead")
+    pause_ms: int = Field(128, ge=64, le=2000, description="silence after which the utterance is decoded ahead")
     complete_ms: int = Field(
         288, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
     )

@@ -52,6 +52,9 @@ ASR_WAIT_SECONDS = Histogram("gateway_asr_final_seconds", "Endpoint to final tex
 ASR_SPECULATED = Counter(
     "gateway_asr_speculated_total", "Decodes begun at a pause, by what became of them", ["result"], registry=REGISTRY
 )
+ASR_SECOND = Counter(
+    "gateway_asr_second_hearings_total", "Doubtful decodes that were to be heard again", ["result"], registry=REGISTRY
+)
 ASR_SUPPRESSED = Counter(
     "gateway_asr_suppressed_total", "Texts of what was no speech, by what gave them away", ["reason"], registry=REGISTRY
 )

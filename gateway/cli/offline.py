@@ -21,7 +21,7 @@ from gateway._native import mulaw, track
 from gateway.config import EndpointSettings, Settings, VadSettings
 from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
-from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, Session, VoiceActivity
+from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, Recalling, Session, VoiceActivity
 from gateway.speech.guards import guard
 from gateway.speech.memory import Memory
 from gateway.speech.sentence import Verdict, read
@@ -264,9 +264,9 @@ class _Line:
         """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
         for one in shown:
             if isinstance(one, Pause):
-                self.guess = self._read(one.pcm, Kind.SPECULATIVE)
-                reads = self.guess is not None and "en" in self.engine.languages
-                verdict = read(self.guess, quiet=one.quiet) if self.guess is not None and reads else Verdict.OPEN
+                first, self.guess = self._read(one.pcm, Kind.SPECULATIVE)
+                reads = first is not None and "en" in self.engine.languages
+                verdict = read(first, quiet=one.quiet) if first is not None and reads else Verdict.OPEN
                 yield from self._hear(self.speech.advise(one.number, verdict))
             elif isinstance(one, Resumption):
                 self.guess = None
@@ -274,10 +274,14 @@ class _Line:
                 # The guess before a cut was of another piece.
                 guess = None if one.ending is Ending.CUT else self.guess
                 self.guess = None
-                yield self._found(one, guess if guess is not None else self._read(one.pcm, Kind.FINAL))
+                yield self._found(one, guess if guess is not None else self._read(one.pcm, Kind.FINAL)[1])
 
-    def _read(self, pcm: Pcm, kind: Kind) -> Hypothesis | None:
-        return _decode(self.engine, self.memory.read(self.engine, pcm), kind)
+    def _read(self, pcm: Pcm, kind: Kind) -> tuple[Hypothesis | None, Hypothesis | None]:
+        """What is heard at first, and after a second hearing (:mod:`gateway.speech.hearing`)."""
+        session = self.memory.read(self.engine, pcm)
+        first = _decode(self.engine, session, kind)
+        again = session.again(first) if first is not None and isinstance(session, Recalling) else None
+        return first, (again and _decode(self.engine, again, kind)) or first
 
     def _found(self, segment: Segment, hypothesis: Hypothesis | None) -> Found:
         self.memory.ended(segment)

@@ -93,6 +93,12 @@ class Recalling(Session, Protocol):
     def recall(self, past: Past) -> None:
         """Take what the utterance before has left; before the utterance is decoded."""
 
+    def again(self, first: Hypothesis) -> Session | None:
+        """A second hearing of what was decoded to ``first``, for who has the time; None if it would be of no use.
+
+        Its hypothesis is the better of the two.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -64,10 +64,22 @@ class MoonshineSession:
         self._chunks: list[Pcm] = []
         self._samples = 0
         self.past: Past | None = None
+        # Of a second hearing: what the first one made of it.
+        self.first: Hypothesis | None = None
 
     def recall(self, past: Past) -> None:
         """Keep what the utterance before has left, for a second hearing (:mod:`gateway.speech.search`)."""
         self.past = past
+
+    def again(self, first: Hypothesis) -> MoonshineSession | None:
+        """A second hearing, with the utterance before in the ear, of what is doubtful and not too long."""
+        past = self.past
+        if past is None or past.cut or not search.doubtful(first) or search.joined(past, self.pcm()) is None:
+            return None
+        session = MoonshineSession()
+        session._chunks, session._samples = self._chunks[:], self._samples
+        session.past, session.first = past, first
+        return session
 
     def accept(self, pcm: Pcm) -> None:
         """Keep a copy of ``pcm``.
@@ -149,20 +161,32 @@ class Moonshine:
         Raises:
             InternalError: a session is not this engine's.
         """
-        heard = [_session(job).pcm() for job in jobs]
+        sessions = [_session(job) for job in jobs]
+        fresh = [at for at, session in enumerate(sessions) if session.first is None]
+        found = dict(
+            zip(fresh, self._hear([sessions[at] for at in fresh], [jobs[at].kind for at in fresh]), strict=True)
+        )
+        return [
+            found[at] if session.first is None else self._hear_again(session, session.first, job.kind)
+            for at, (session, job) in enumerate(zip(sessions, jobs, strict=True))
+        ]
+
+    def _hear(self, sessions: Sequence[MoonshineSession], kinds: Sequence[Kind]) -> list[Hypothesis]:
+        """Decode segments as a batch."""
+        heard = [session.pcm() for session in sessions]
         audio = [prepare(pcm) for pcm in heard]
         spoken = [at for at, samples in enumerate(audio) if samples.any()]
         decoded = self._decode([audio[at] for at in spoken], [self._drafts.of(heard[at]) for at in spoken])
         for at, row in zip(spoken, decoded, strict=True):
-            if jobs[at].kind is Kind.FINAL:
+            if kinds[at] is Kind.FINAL:
                 self._drafts.drop(heard[at])
             else:
                 self._drafts.keep(heard[at], row.ids)
         rows = iter(decoded)
         # Digital silence has nothing to decode, and the model would invent something.
         return [
-            self._surer(self._hypothesis(next(rows) if samples.any() else _Row(0), job.kind), _session(job))
-            for samples, job in zip(audio, jobs, strict=True)
+            self._sewn(self._hypothesis(next(rows) if samples.any() else _Row(0), kind), session)
+            for samples, kind, session in zip(audio, kinds, sessions, strict=True)
         ]
 
     def warm_up(self) -> None:
@@ -191,17 +215,23 @@ class Moonshine:
         said = tuple(row.ids)
         return Hypothesis(text, kind is Kind.FINAL, confidence, length=len(said), said=said)
 
-    def _surer(self, first: Hypothesis, session: MoonshineSession) -> Hypothesis:
-        """The hypothesis, or that of a second hearing: of a doubtful one if it is surer, at a cut if it fits there."""
-        past, own = session.past, session.pcm()
-        if past is not None and past.cut:
-            (row,) = self._decode([prepare(overlapped(past.pcm, own))])
-            return sewn(past.hypothesis, first, self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE))
-        if past is None or not search.doubtful(first) or (both := search.joined(past, own)) is None:
+    def _sewn(self, first: Hypothesis, session: MoonshineSession) -> Hypothesis:
+        """The hypothesis; behind a cut, that of a decode from before the cut, if it fits there."""
+        past = session.past
+        if past is None or not past.cut:
+            return first
+        (row,) = self._decode([prepare(overlapped(past.pcm, session.pcm()))])
+        return sewn(past.hypothesis, first, self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE))
+
+    def _hear_again(self, session: MoonshineSession, first: Hypothesis, kind: Kind) -> Hypothesis:
+        """The surer of a first and a second hearing (:mod:`gateway.speech.search`)."""
+        own, past = session.pcm(), session.past
+        both = None if past is None else search.joined(past, own)
+        if past is None or both is None:
             return first
         row = _Row(token_limit(2 * len(own), self._tokens_per_second))
         search.go_on(self._graphs, prepare(both), past.hypothesis.said, first.said, row)
-        second = self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE)
+        second = self._hypothesis(row, kind)
         if not second.said or second.confidence <= first.confidence:
             return first
         # A full stop that ends the utterance before, not this one's.

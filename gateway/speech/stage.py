@@ -24,6 +24,7 @@ from gateway.errors import GatewayError
 from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, Session, VoiceActivity
 from gateway.speech.follower import Follower, PartialListener
 from gateway.speech.guards import guard
+from gateway.speech.hearing import Hearing
 from gateway.speech.memory import Memory
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
@@ -75,7 +76,7 @@ class OpenTrack:
     done: asyncio.Future[None]
     follower: Follower
     memory: Memory = field(default_factory=Memory)
-    speculation: asyncio.Future[Hypothesis] | None = None
+    speculation: Hearing | None = None
     pause: int = 0
     patience_ends: float = 0.0
 
@@ -274,14 +275,15 @@ class SpeechStage:
         self._give_up(track)
         track.pause, track.patience_ends = pause.number, time.monotonic() + ANSWER_S
         try:
-            future = self._ask(track.memory.read(self._engine, pause.pcm), Kind.SPECULATIVE)
+            hearing = self._listen(track.memory.read(self._engine, pause.pcm), Kind.SPECULATIVE)
         except GatewayError:
             self._advise(track, pause.number, Verdict.OPEN)
         else:
-            track.speculation = future
-            future.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(pause, future)))
+            track.speculation = hearing
+            first = hearing.first
+            first.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(pause, future)))
             # Behind the advice: a text that ends the utterance is shown as its final one.
-            track.follower.at_pause(future)
+            track.follower.at_pause(first)
 
     def _advise(self, track: OpenTrack, pause: int, verdict: Verdict) -> None:
         if not track.done.done():
@@ -301,10 +303,10 @@ class SpeechStage:
     def _submit(self, pcm: Pcm, kind: Kind) -> asyncio.Future[Hypothesis]:
         session = self._engine.open()
         session.accept(pcm)
-        return self._ask(session, kind)
-
-    def _ask(self, session: Session, kind: Kind) -> asyncio.Future[Hypothesis]:
         return self._recognizer.submit(session, kind, time.monotonic() + FINAL_DEADLINE_S)
+
+    def _listen(self, session: Session, kind: Kind) -> Hearing:
+        return Hearing(self._recognizer, session, kind, time.monotonic() + FINAL_DEADLINE_S)
 
     def _recognise(self, track: OpenTrack, segment: Segment) -> None:
         """An utterance has ended: tell the listener, and tell it the text when that is there."""
@@ -318,8 +320,8 @@ class SpeechStage:
         track.memory.ended(segment)
         reading = _Reading(track, segment, track.listener.on_segment(segment), whole)
         if speculation is not None:
-            self._recognizer.promote(speculation, time.monotonic() + FINAL_DEADLINE_S)
-            speculation.add_done_callback(lambda future: self._speculated(reading, future))
+            speculation.promote(time.monotonic() + FINAL_DEADLINE_S)
+            speculation.final.add_done_callback(lambda future: self._speculated(reading, future))
         else:
             self._decode(reading)
 
@@ -334,12 +336,12 @@ class SpeechStage:
 
     def _decode(self, reading: _Reading) -> None:
         try:
-            future = self._ask(reading.whole, Kind.FINAL)
+            hearing = self._listen(reading.whole, Kind.FINAL)
         except GatewayError as error:
             log.warning("utterance not recognised", reason=type(error).__name__)
             reading.tell(None)
         else:
-            future.add_done_callback(reading.settle)
+            hearing.final.add_done_callback(reading.settle)
 
 
 @dataclass(eq=False, slots=True)

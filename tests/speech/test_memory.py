@@ -40,6 +40,9 @@ class Mindful(Plain):
         assert not self.chunks
         self.past = past
 
+    def again(self, first: Hypothesis) -> Session | None:
+        return None
+
 
 class Opener:
     """The part of an engine that a memory asks: it opens sessions."""

@@ -33,10 +33,10 @@ def test_silence_is_measured_by_ear() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, PATIENCE),
-        ({"silence_ms": 224}, Patience(5, 7, 7, 39, 375)),
+        ({}, Patience(4, 9, 16, 39, 375)),
+        ({"silence_ms": 224}, Patience(4, 7, 7, 39, 375)),
         ({"silence_ms": 96, "complete_ms": 500}, Patience(2, 3, 3, 39, 375)),
-        ({"silence_ms": 1600}, Patience(5, 9, 50, 50, 375)),
+        ({"silence_ms": 1600}, Patience(4, 9, 50, 50, 375)),
         ({"pause_ms": 2000, "long_ms": 1000}, Patience(15, 9, 16, 39, 31)),
     ],
 )
