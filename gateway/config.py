@@ -207,7 +207,7 @@ class EndpointSettings(_Section):
     )
     pause_ms: int = Field(128, ge=64, le=2000, description="silence after which the utterance is decoded ahead")
     complete_ms: int = Field(
-        288, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
+        320, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
     )
     silence_ms: int = Field(
         512, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
@@ -216,7 +216,7 @@ class EndpointSettings(_Section):
         1248, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"
     )
     long_ms: int = Field(
-        12_000,
+        15_000,
         ge=1000,
         le=30_000,
         description="a longer utterance ends at half the silence, one half as long again at a third",
@@ -231,7 +231,9 @@ class LimitSettings(_Section):
 
     sockets: int = Field(8192, ge=1, description="media sockets; 503 at the upgrade beyond")
     calls: int = Field(4096, ge=1, description="started calls; status 5002 beyond")
-    tick_ms: int = Field(20, ge=5, le=100, description="how often the media plane reads its sockets")
+    tick_ms: int = Field(
+        20, ge=5, le=100, description="how often the media plane reads its sockets; twice as often while they are few"
+    )
 
 
 class RetentionSettings(_Section):

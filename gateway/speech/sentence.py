@@ -25,7 +25,7 @@ class Verdict(StrEnum):
     OPEN = "open"  # it says nothing
 
 
-CONFIDENT = 0.7
+CONFIDENT = 0.6
 """Mean token probability from which a text is believed to be complete, on a quiet line. A caller on a poor telephone
 is read with 0.6 to 0.9, and his full stops are as good as any."""
 

@@ -134,7 +134,7 @@ class Rig:
         self.voice, self.engine = Loudness(), Counting()
         self.recognizer = Recognizer(self.engine, threads=1, max_batch=4, queue=16, loop=asyncio.get_running_loop())
         self.vad = VadSettings.model_validate({})
-        self.endpoint = EndpointSettings.model_validate({"silence_ms": 320})
+        self.endpoint = EndpointSettings.model_validate({"silence_ms": 512})
         self.stage = SpeechStage(self.voice, self.engine, self.recognizer, self.vad, self.endpoint)
 
     def line(self) -> tuple[track.Track, OpenTrack, Listener]:
@@ -208,7 +208,7 @@ async def test_speech_after_a_pause_makes_the_guess_void(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "silence"), [("That is all I know.", 288), ("It is all", 320), ("And my name is", 1248)]
+    ("says", "silence"), [("That is all I know.", 320), ("It is all", 512), ("And my name is", 1248)]
 )
 async def test_the_text_of_a_pause_decides_when_the_utterance_ends(rig: Rig, says: str, silence: int) -> None:
     rig.engine.says = says
@@ -227,7 +227,7 @@ async def test_an_engine_of_another_language_is_not_asked_about_sentences(rig: R
     media, _, listener = rig.line()
     say(media, quiet(320), tone(800), quiet(640))
     await until(lambda: listener.texts)
-    assert listener.segments[0].decided == (320 + 800 + 320) * 8
+    assert listener.segments[0].decided == (320 + 800 + 512) * 8
 
 
 async def test_an_utterance_ends_though_nobody_answers(rig: Rig) -> None:

@@ -16,7 +16,14 @@ from gateway.speech.track import FRAME, GATE_HOLD_FRAMES, Ending, Found, Pause, 
 
 VAD = VadSettings.model_validate({})
 SETTINGS = EndpointSettings.model_validate(
-    {"min_speech_ms": 96, "silence_ms": 320, "pre_roll_ms": 64, "post_roll_ms": 64, "max_utterance_ms": 4000}
+    {
+        "min_speech_ms": 96,
+        "silence_ms": 320,
+        "complete_ms": 224,
+        "pre_roll_ms": 64,
+        "post_roll_ms": 64,
+        "max_utterance_ms": 4000,
+    }
 )
 
 
@@ -191,7 +198,7 @@ def test_any_chunking_finds_the_same(sizes: list[int], shape: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "silence"), [(Verdict.COMPLETE, 288), (Verdict.OPEN, 320), (Verdict.INCOMPLETE, 1248)]
+    ("verdict", "silence"), [(Verdict.COMPLETE, 224), (Verdict.OPEN, 320), (Verdict.INCOMPLETE, 1248)]
 )
 def test_the_text_decides_how_long_the_silence_is(verdict: Verdict, silence: int) -> None:
     line = Line(verdict)
