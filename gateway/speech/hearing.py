@@ -68,7 +68,7 @@ class Hearing:
     def _again(self, first: Hypothesis) -> asyncio.Future[Hypothesis] | None:
         if not isinstance(self._session, Recalling) or (session := self._session.again(first)) is None:
             return None
-        if self._recognizer.behind:
+        if self._recognizer.behind or self._recognizer.busy:
             metrics.ASR_SECOND.labels("skipped").inc()
             return None
         try:

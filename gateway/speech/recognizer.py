@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
+import math
 import os
 import threading
 import time
@@ -46,6 +47,11 @@ _PARTIAL_AUDIO_MS = 8_000
 # A final that is later than this behind its deadline is what a listener notices; it is over when none was for a while.
 _LATE_S = 0.4
 _LATE_HOLD_S = 5.0
+
+# How much of the workers' time may go by before second hearings are left out, and over how long that is looked at. At
+# half the time a decode waits for another as long as it takes itself, and a second hearing takes as long as three.
+_BUSY_SHARE = 0.4
+_BUSY_OVER_S = 3.0
 
 # Optional work is refused earlier than new starts: by finals in eighths of the queue (starts: six), and by how late the
 # first of them is (starts: _LATE_S). A guess that is given up costs a tenth of a second at the end of an utterance, and
@@ -98,6 +104,9 @@ class Recognizer:
         self._open = False  # under the lock
         self._sequence = 0
         self._late_until = 0.0
+        # Seconds of work, fading; as of when.
+        self._busy_s = 0.0
+        self._busy_since = time.monotonic()
         self._workers = [
             threading.Thread(target=self._work, name=f"recognizer-{number}", daemon=True) for number in range(threads)
         ]
@@ -117,6 +126,12 @@ class Recognizer:
     def behind(self) -> bool:
         """Whether finals wait: all workers are busy, and what nobody waits for can be left out."""
         return self._counts[Kind.FINAL] > 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the workers were at work for over two fifths of the last seconds: no time for what is only better."""
+        idle = time.monotonic() - self._busy_since
+        return self._busy_s * math.exp(-idle / _BUSY_OVER_S) > _BUSY_SHARE * _BUSY_OVER_S * len(self._workers)
 
     @property
     def _crowded(self) -> bool:
@@ -266,10 +281,18 @@ class Recognizer:
             nice = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
             os.setpriority(os.PRIO_PROCESS, thread, min(nice, 19))
         while batch := self._take():
+            began = time.monotonic()
             results = self._step(batch)
+            self._worked(began)
             # The loop may be closed at the end of a process that did not close us.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._deliver, results)
+
+    def _worked(self, began: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            faded = self._busy_s * math.exp(-(now - self._busy_since) / _BUSY_OVER_S)
+            self._busy_s, self._busy_since = faded + now - began, now
 
     def _take(self) -> list[_Waiting]:
         """Wait for work and take a batch; empty when the recognizer closes."""
