@@ -99,19 +99,19 @@ def _told(complete: int, usual: int, incomplete: int, *, long: int = LONG, **mor
 
 
 POLICIES = (
-    _told(10, 16, 39),
+    _told(10, 15, 39),
     _told(15, 15, 15, tail=False),
     _told(10, 10, 10, tail=False),
     _told(22, 22, 22, tail=False),
-    _told(10, 16, 39, tail=False),
-    _told(8, 16, 39),
-    _told(12, 16, 39),
+    _told(10, 15, 39, tail=False),
+    _told(8, 15, 39),
+    _told(12, 15, 39),
     _told(10, 12, 39),
     _told(10, 20, 39),
-    _told(10, 16, 25),
-    _told(10, 16, 39, sure=0.0),
-    _told(10, 16, 39, sure=0.85),
-    _told(10, 16, 39, sure_in_noise=0.6),
+    _told(10, 15, 25),
+    _told(10, 15, 39, sure=0.0),
+    _told(10, 15, 39, sure=0.85),
+    _told(10, 15, 39, sure_in_noise=0.6),
 )
 """The gateway's own, fixed silences, and what one figure changes; frames for complete, usual and incomplete."""
 

@@ -210,7 +210,7 @@ class EndpointSettings(_Section):
         320, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
     )
     silence_ms: int = Field(
-        512, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
+        480, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
     )
     incomplete_ms: int = Field(
         1248, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"

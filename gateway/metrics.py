@@ -49,6 +49,9 @@ ASR_BATCH = Histogram(
 )
 ASR_SECONDS = Histogram("gateway_asr_step_seconds", "Time of one batch", registry=REGISTRY)
 ASR_WAIT_SECONDS = Histogram("gateway_asr_final_seconds", "Endpoint to final text", buckets=_LATENCY, registry=REGISTRY)
+ASR_ANSWER_SECONDS = Histogram(
+    "gateway_asr_answer_seconds", "Pause to the text that says how long to wait", buckets=_LATENCY, registry=REGISTRY
+)
 ASR_SPECULATED = Counter(
     "gateway_asr_speculated_total", "Decodes begun at a pause, by what became of them", ["result"], registry=REGISTRY
 )

@@ -273,7 +273,8 @@ class SpeechStage:
         If the pause holds, that is also the text of the utterance, and there when the endpoint is.
         """
         self._give_up(track)
-        track.pause, track.patience_ends = pause.number, time.monotonic() + ANSWER_S
+        asked = time.monotonic()
+        track.pause, track.patience_ends = pause.number, asked + ANSWER_S
         try:
             hearing = self._listen(track.memory.read(self._engine, pause.pcm), Kind.SPECULATIVE)
         except GatewayError:
@@ -281,7 +282,7 @@ class SpeechStage:
         else:
             track.speculation = hearing
             first = hearing.first
-            first.add_done_callback(lambda future: self._advise(track, pause.number, self._verdict(pause, future)))
+            first.add_done_callback(lambda future: self._answer(track, pause, asked, future))
             # Behind the advice: a text that ends the utterance is shown as its final one.
             track.follower.at_pause(first)
 
@@ -289,9 +290,14 @@ class SpeechStage:
         if not track.done.done():
             self._hear(track, track.speech.advise(pause, verdict))
 
-    def _verdict(self, pause: Pause, future: asyncio.Future[Hypothesis]) -> Verdict:
-        failed = future.cancelled() or future.exception() is not None
-        return Verdict.OPEN if failed or not self._reads else read(future.result(), quiet=pause.quiet)
+    def _answer(self, track: OpenTrack, pause: Pause, asked: float, future: asyncio.Future[Hypothesis]) -> None:
+        if future.cancelled():
+            return
+        metrics.ASR_ANSWER_SECONDS.observe(time.monotonic() - asked)
+        verdict = Verdict.OPEN
+        if future.exception() is None and self._reads:
+            verdict = read(future.result(), quiet=pause.quiet)
+        self._advise(track, pause.number, verdict)
 
     def _give_up(self, track: OpenTrack) -> None:
         """The speaker went on: the guess is of no use."""

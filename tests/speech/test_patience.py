@@ -33,11 +33,11 @@ def test_silence_is_measured_by_ear() -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, Patience(4, 10, 16, 39, 468)),
+        ({}, Patience(4, 10, 15, 39, 468)),
         ({"silence_ms": 224}, Patience(4, 7, 7, 39, 468)),
         ({"silence_ms": 96, "complete_ms": 500}, Patience(2, 3, 3, 39, 468)),
         ({"silence_ms": 1600}, Patience(4, 10, 50, 50, 468)),
-        ({"pause_ms": 2000, "long_ms": 1000}, Patience(15, 10, 16, 39, 31)),
+        ({"pause_ms": 2000, "long_ms": 1000}, Patience(14, 10, 15, 39, 31)),
     ],
 )
 def test_settings_that_are_out_of_order_give_way_to_the_silence(settings: dict[str, Any], expected: Patience) -> None:

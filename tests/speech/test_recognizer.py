@@ -159,7 +159,7 @@ async def test_waiting_decodes_share_a_batch(engine: SumEngine, build: Build) ->
 async def test_lengths_far_apart_do_not_share_a_batch(engine: SumEngine, build: Build) -> None:
     recognizer = build()
     first = await occupy(recognizer, engine)
-    lengths = {1: 1000, 2: 9000, 3: 2900, 4: 6000}
+    lengths = {1: 1000, 2: 8000, 3: 2900, 4: 6000}
     futures = [recognizer.submit(session(engine, n, ms), Kind.FINAL, float(n)) for n, ms in lengths.items()]
     engine.latch.set()
     await asyncio.gather(first, *futures)
@@ -169,7 +169,7 @@ async def test_lengths_far_apart_do_not_share_a_batch(engine: SumEngine, build: 
 async def test_a_batch_has_bounded_audio(engine: SumEngine, build: Build) -> None:
     recognizer = build()
     first = await occupy(recognizer, engine)
-    futures = [recognizer.submit(session(engine, number, 15_000), Kind.FINAL, SOON) for number in (1, 2, 3)]
+    futures = [recognizer.submit(session(engine, number, 8000), Kind.FINAL, SOON) for number in (1, 2, 3)]
     futures.append(recognizer.submit(session(engine, 4, 40_000), Kind.FINAL, SOON + 2.0))
     engine.latch.set()
     await asyncio.gather(first, *futures)
