@@ -22,8 +22,8 @@ __all__ = ["HEARTBEAT_S", "encode", "live"]
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_S = 10.0
-"""A comment after so much silence keeps proxies from closing the connection (their usual patience is 60 s), and is when
-the key is looked at again."""
+"""A comment after so much silence keeps proxies from closing the connection (their usual patience is 60 s). The key is
+looked at again as often, in a lively call too."""
 
 _WRITE_S = 30.0
 """How long a reader may take nothing before it is given up; meanwhile the subscription keeps the newest for it."""
@@ -59,17 +59,21 @@ async def live(request: web.Request, context: ApiContext, principal: Principal) 
 async def _follow(request: web.Request, response: web.StreamResponse, subscription: Subscription) -> None:
     # At once, so that the reader sees that it is connected.
     await response.write(b": reading along\n\n")
+    clock = asyncio.get_running_loop().time
+    due = clock() + HEARTBEAT_S
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT_S):
                 event = await anext(subscription, None)
         except TimeoutError:
-            await request.app[AUTHENTICATOR].authenticate(request)
             text = b": \n\n"
         else:
             if event is None:
                 return
             text = encode(event)
+        if clock() >= due:
+            await request.app[AUTHENTICATOR].authenticate(request)
+            due = clock() + HEARTBEAT_S
         async with asyncio.timeout(_WRITE_S):
             await response.write(text)
 

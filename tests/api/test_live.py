@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 
+from gateway.api import auth
 from gateway.api import live as module
 from gateway.delivery.delivery import Delivered
 from gateway.delivery.live import MOST_STREAMS, LivePartial
@@ -128,6 +129,22 @@ async def test_silence_is_filled_and_a_revoked_key_ends_it(
         # At most two seconds later, by the cache of keys.
         async with asyncio.timeout(10):
             assert set((await response.content.read()).split(b"\n\n")) <= {b": ", b""}
+
+
+async def test_a_revoked_key_ends_a_view_that_is_never_silent(
+    client: Client, desk: Desk, account: str, key: NewKey, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than a busy machine lets the loop below wait, so that no silence comes into it.
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.5)
+    monkeypatch.setattr(auth, "_CACHE_SECONDS", 0.0)
+    async with client.get(PATH) as response:
+        assert await block(response) == [": reading along"]
+        await store.revoke_key(key.api_id)
+        async with asyncio.timeout(10):
+            while desk.live.watched(account, "CA1"):
+                desk.live.partial(account, "CA1", PARTIAL)
+                await asyncio.sleep(0.01)
+        assert b": \n" not in (await response.content.read())
 
 
 async def test_a_reader_that_goes_is_let_go(
