@@ -211,13 +211,21 @@ class SpeechStage:
         metrics.VAD_FRAMES.labels("gate").inc(frames - asked)
         for (track, _, _), probabilities in zip(taken, judged, strict=True):
             self._hear(track, track.speech.judge(probabilities))
-            if not track.done.done():
-                track.follower.look()
+            self._follow(track)
 
     def _hear(self, track: OpenTrack, shown: Iterable[Found]) -> None:
         """What the model's answer, or a text, shows on one track."""
         try:
             self._handle(track, shown)
+        except Exception:
+            self._abandon(track)
+
+    def _follow(self, track: OpenTrack) -> None:
+        """Some more was heard of a track that may be read along."""
+        if track.done.done():
+            return
+        try:
+            track.follower.look()
         except Exception:
             self._abandon(track)
 

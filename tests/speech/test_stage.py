@@ -290,6 +290,22 @@ async def test_a_track_that_fails_ends_alone(rig: Rig) -> None:
     assert len(rig.voice.used) == 1
 
 
+async def test_a_track_that_cannot_be_followed_ends_alone(rig: Rig) -> None:
+    failures: list[BaseException] = []
+    rig.stage.on_failure = failures.append
+    bad, good = rig.line(), rig.line()
+
+    def fail() -> None:
+        raise RuntimeError("our bug")
+
+    bad[1].follower.look = fail  # type: ignore[method-assign]  # a follower that fails
+    for media, _, _ in (bad, good):
+        say(media, quiet(320), tone(800), quiet(640))
+    await until(lambda: bad[1].done.done() and good[2].texts == ["8"])
+    assert len(rig.voice.used) == 1
+    assert failures == []
+
+
 async def test_a_stage_that_fails_says_so(rig: Rig) -> None:
     failures: list[BaseException] = []
     rig.stage.on_failure = failures.append
