@@ -68,7 +68,10 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the utterance before leaves to the next one of its track: its audio, its text, and whether it was cut."""
+    """What the utterance before leaves to the next one of its track: its audio, its text, and whether it was cut.
+
+    Of one that was cut, the audio is that before the cut, as much of it as is heard again.
+    """
 
     pcm: Pcm
     hypothesis: Hypothesis

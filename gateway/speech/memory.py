@@ -7,34 +7,61 @@ one, if the recognizer has fallen far behind: then it is decoded as if it were t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from gateway._native import mulaw
 from gateway.speech.engine import Engine, Hypothesis, Past, Pcm, Recalling, Session
+from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
 
-__all__ = ["Memory"]
+__all__ = ["LONGEST_MS", "Memory"]
+
+LONGEST_MS = 12_000
+"""A longer utterance is not kept: with it, there is no second hearing (:data:`gateway.speech.search.LONGEST_MS`)."""
+
+_SAMPLES_PER_MS = 8
+
+
+@dataclass(slots=True)
+class _Last:
+    """An utterance's place, what is kept of its audio (μ-law, as it came: half the memory), and its text."""
+
+    place: tuple[int, int]
+    cut: bool
+    audio: bytes
+    hypothesis: Hypothesis | None = None
+
+    def past(self) -> Past | None:
+        """What it leaves to the next one, if that is of use."""
+        if not self.audio or self.hypothesis is None or not (self.cut or self.hypothesis.said):
+            return None
+        return Past(mulaw.decode(self.audio), self.hypothesis, self.cut)
 
 
 class Memory:
-    """The last utterance of a track."""
+    """The last utterance of a track: at most 96 kB, as long as the track is open."""
 
     def __init__(self) -> None:
-        self._last: Segment | None = None
-        self._hypothesis: Hypothesis | None = None
+        self._last: _Last | None = None
 
     def read(self, engine: Engine, pcm: Pcm) -> Session:
         """Begin to decode ``pcm``, the utterance that is open or has just ended."""
         session = engine.open()
-        if self._last is not None and self._hypothesis is not None and isinstance(session, Recalling):
-            cut = self._last.ending is Ending.CUT
-            if cut or self._hypothesis.said:
-                session.recall(Past(self._last.pcm, self._hypothesis, cut))
+        if self._last is not None and isinstance(session, Recalling) and (past := self._last.past()) is not None:
+            session.recall(past)
         session.accept(pcm)
         return session
 
     def ended(self, segment: Segment) -> None:
         """An utterance has ended; call it after its :meth:`read`."""
-        self._last, self._hypothesis = segment, None
+        cut, pcm = segment.ending is Ending.CUT, segment.pcm
+        if cut:
+            pcm = pcm[-OVERLAP_MS * _SAMPLES_PER_MS :]
+        elif len(pcm) > LONGEST_MS * _SAMPLES_PER_MS:
+            pcm = pcm[:0]
+        self._last = _Last((segment.start, segment.end), cut, mulaw.encode(pcm))
 
     def told(self, segment: Segment, hypothesis: Hypothesis) -> None:
         """Its text, as the engine gave it, is there."""
-        if segment is self._last:
-            self._hypothesis = hypothesis
+        if self._last is not None and self._last.place == (segment.start, segment.end):
+            self._last.hypothesis = hypothesis

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from gateway._native import mulaw
+from gateway.speech import search
 from gateway.speech.engine import Engine, Hypothesis, Job, Past, Pcm, Session
-from gateway.speech.memory import Memory
+from gateway.speech.memory import LONGEST_MS, Memory
+from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
 
 FIRST = Hypothesis("we were all going", final=True, confidence=0.9, said=(5, 6, 7))
@@ -63,8 +68,10 @@ class Opener:
         raise AssertionError
 
 
-def pcm(ms: int, value: int) -> Pcm:
-    return np.full(ms * 8, value, np.int16)
+def pcm(ms: int, seed: int) -> Pcm:
+    """Noise as a telephone carries it."""
+    codes = np.random.default_rng(seed).integers(0, 256, ms * 8, np.uint8)
+    return mulaw.decode(codes.tobytes())
 
 
 def segment(audio: Pcm, ending: Ending = Ending.SILENCE) -> Segment:
@@ -96,7 +103,9 @@ def test_the_first_utterance_is_read_alone() -> None:
 def test_the_utterance_before_is_recalled(ending: Ending) -> None:
     past = mindful(after(ending, Opener()), pcm(500, 2)).past
     assert past is not None
-    assert np.array_equal(past.pcm, pcm(3000, 1))
+    # Of one that was cut, what the next piece is read with.
+    kept = pcm(3000, 1)[-OVERLAP_MS * 8 :] if ending is Ending.CUT else pcm(3000, 1)
+    assert np.array_equal(past.pcm, kept)
     assert past.hypothesis is FIRST
     assert past.cut is (ending is Ending.CUT)
 
@@ -125,3 +134,29 @@ def test_an_utterance_without_words_is_recalled_only_at_a_cut() -> None:
         memory.ended(cough)
         memory.told(cough, Hypothesis("", final=True))
         assert (mindful(memory, pcm(500, 3)).past is not None) is (ending is Ending.CUT)
+
+
+@pytest.mark.parametrize("more_ms", [0, 1])
+def test_what_is_too_long_for_a_second_hearing_is_not_kept(more_ms: int) -> None:
+    assert LONGEST_MS >= search.LONGEST_MS
+    memory = Memory()
+    long = segment(pcm(LONGEST_MS + more_ms, 2))
+    memory.ended(long)
+    memory.told(long, FIRST)
+    assert (mindful(memory, pcm(500, 3)).past is None) is bool(more_ms)
+
+
+@pytest.mark.parametrize("ending", [Ending.SILENCE, Ending.CUT])
+def test_the_audio_that_is_kept_is_bounded(ending: Ending) -> None:
+    """A call may take 0.5 MiB at the worst; its two tracks keep 0.2 of what was said last."""
+    tracemalloc.start()
+    try:
+        memory = Memory()
+        for ms in (LONGEST_MS, 20_000):
+            before, _ = tracemalloc.get_traced_memory()
+            memory.ended(segment(pcm(ms, 2), ending))
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+            assert after - before < 97_000
+    finally:
+        tracemalloc.stop()
