@@ -80,8 +80,8 @@ def _url(entry: Model, member: Member, mirror: str | None) -> str:
 def _download_member(url: str, target: Path, member: Member, report: Callable[[int], None]) -> None:
     went_on = target.with_name(target.name + ".part").exists()
     web.download(url, target, member.size, report, resume=member.sha256 is not None)
-    if went_on and not _right(target, member):
-        # The two pieces may be of two versions of the file.
+    if went_on and member.sha256 is not None and not _right(target, member):
+        # The two pieces may be of two versions of the file; without a checksum the server has said that they are not.
         target.unlink()
         web.download(url, target, member.size, report)
     try:

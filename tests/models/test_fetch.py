@@ -79,6 +79,15 @@ def test_pieces_of_two_versions_are_fetched_anew_as_one(pair: Model, site: Site,
     assert [asked for _, asked in site.asked] == ["bytes=1000-", None, None]
 
 
+def test_without_a_checksum_the_servers_word_for_the_version_is_enough(pair: Model, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "a.bin.part").write_bytes(WEIGHTS[:1000])
+    (tmp_path / "a.bin.etag").write_text(f'"{sha256(WEIGHTS)[:8]}"')
+    unknown = pair.model_copy(update={"member": (Member(file="a.bin"),)})
+    download_members(unknown, None, tmp_path, nothing)
+    assert (tmp_path / "a.bin").read_bytes() == WEIGHTS
+    assert [asked for _, asked in site.asked] == ["bytes=1000-"]
+
+
 @pytest.mark.parametrize("inside", [".", "pair"])
 def test_a_folder_has_the_files_itself_or_by_the_models_name(pair: Model, tmp_path: Path, inside: str) -> None:
     (tmp_path / inside).mkdir(exist_ok=True)
