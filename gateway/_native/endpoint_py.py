@@ -34,8 +34,7 @@ _TAIL_OVER_FLOOR_DB = 6.0
 _TAIL_BELOW_PEAK_DB = 30.0
 _TAIL_FRAMES = 8
 _PEAK_FRAMES = 62
-# The noise floor follows down at once and up slowly (a time constant of 0.6 s); digital silence says nothing
-# of it.
+# The noise floor follows down at once and up slowly (a time constant of 0.6 s); digital silence says nothing of it.
 _FLOOR_DOWN = 0.5
 _FLOOR_UP = 0.05
 _DIGITAL_SILENCE_DB = -90.0
@@ -354,7 +353,9 @@ class Endpointer:
         return frame
 
     def _peak(self) -> float:
-        first = max(self._open_speech, self._last_speech - _PEAK_FRAMES, self.frame - self._size)
+        # After a silence longer than what is remembered, what has taken the place of the last speech.
+        kept = min(self.frame - self._size, self._last_speech)
+        first = max(self._open_speech, self._last_speech - _PEAK_FRAMES, kept)
         return max(self._levels[frame % self._size] for frame in range(first, self._last_speech + 1))
 
     def _audible_end(self) -> int:

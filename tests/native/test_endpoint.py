@@ -263,6 +263,13 @@ def test_speech_stands_out_of_the_noise(kernel: ModuleType) -> None:
     assert m.prominence_db == pytest.approx(SPEECH[1] + 60.0)
 
 
+def test_a_voice_is_forgotten_in_a_long_silence(kernel: ModuleType) -> None:
+    m = machine(kernel, min_speech_frames=1, silence_frames=30, max_frames=40)
+    push(m, [SILENCE] * 30 + [SPEECH] + [SILENCE] * 20)
+    assert m.open
+    assert (m.prominence_db, m.tail_frames) == (pytest.approx(0.0, abs=0.1), 0)
+
+
 def test_what_is_no_number_is_silence(kernel: ModuleType) -> None:
     m = machine(kernel)
     assert push(m, [(math.nan, math.nan)] * 20) == []
