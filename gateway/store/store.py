@@ -172,22 +172,6 @@ class Store:
         async with self._write() as connection:
             await connection.run_sync(rows.write, [call], self.cipher)
 
-    async def resume_call(self, call_id: str, *, agent_id: str | None = None) -> bool:
-        """Make a session live again; False if there is none. ``agent_id`` replaces the agent."""
-        values: dict[str, str | None] = {"completed_at": None, "completed_reason": None}
-        if agent_id is not None:
-            values["agent_id"] = agent_id
-        async with self._write() as connection:
-            result = await connection.execute(update(calls).where(calls.c.call_id == call_id).values(**values))
-            return result.rowcount > 0
-
-    async def complete_call(self, call_id: str, reason: str, at: datetime) -> bool:
-        """End a live session; False if there is none, or it has ended."""
-        change = update(calls).where(calls.c.call_id == call_id, calls.c.completed_at.is_(None))
-        async with self._write() as connection:
-            result = await connection.execute(change.values(completed_at=at, completed_reason=reason))
-            return result.rowcount > 0
-
     async def interrupt_live_calls(self, reason: str = "gateway_restart") -> int:
         """At boot: end every session left live, drop every post left pending; the number of sessions."""
         now = datetime.now(UTC)

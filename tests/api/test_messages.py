@@ -121,8 +121,8 @@ async def test_calls_live_then_stored(
     client: Client, store: Store, desk: Desk, key: NewKey, record: CallRecord
 ) -> None:
     await store.open_call(record)
-    await store.open_call(replace(record, call_id="02CALL", guid="CA0", started_at=WHEN - timedelta(hours=1)))
-    await store.complete_call("02CALL", "hangup", WHEN)
+    before = replace(record, call_id="02CALL", guid="CA0", started_at=WHEN - timedelta(hours=1))
+    await store.open_call(replace(before, completed_at=WHEN, completed_reason="hangup"))
     desk.connect(key.account_id, "CA1")
     items = (await (await client.get(CALLS)).json())["items"]
     stored = {"language": "en-US", "customerId": "c-1", "agentId": "a-1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 from gateway.ids import new_ulid
@@ -47,3 +48,10 @@ async def opened_call(store: Store, guid: str = "CA01", account: str | None = No
     record = call(key.account_id, guid)
     await store.open_call(record)
     return record
+
+
+async def complete(store: Store, record: CallRecord, reason: str = "hangup", at: datetime = NOON) -> CallRecord:
+    """Write down that a call has ended, as the gateway does it."""
+    done = dataclasses.replace(record, completed_at=at, completed_reason=reason)
+    await store.open_call(done)
+    return done

@@ -14,7 +14,7 @@ from gateway.store import rows
 from gateway.store.records import CallRecord, Principal
 from gateway.store.store import Store
 
-from .samples import KEY, NOON, call, delivery, message, opened_call
+from .samples import KEY, NOON, call, complete, delivery, message, opened_call
 
 
 def everything(folder: Path) -> bytes:
@@ -142,21 +142,16 @@ async def test_another_store_key_is_a_clear_error(store: Store, url: str) -> Non
         await other.close()
 
 
-async def test_a_call_is_completed_once_and_resumed(store: Store) -> None:
+async def test_a_call_is_completed(store: Store) -> None:
     opened = await opened_call(store)
-    assert await store.complete_call(opened.call_id, "hangup", NOON)
-    assert not await store.complete_call(opened.call_id, "stop", NOON)
-    done = await store.call(opened.account_id, "CA01")
-    assert done is not None
+    done = await complete(store, opened)
     assert (done.completed_at, done.completed_reason) == (NOON, "hangup")
-    assert await store.resume_call(opened.call_id, agent_id="agent-10")
-    assert await store.call(opened.account_id, "CA01") == dataclasses.replace(opened, agent_id="agent-10")
-    assert not await store.resume_call("nothing")
+    assert await store.call(opened.account_id, "CA01") == done
 
 
 async def test_opening_a_call_again_updates_it_and_keeps_its_beginning(store: Store) -> None:
     opened = await opened_call(store)
-    await store.complete_call(opened.call_id, "stop", NOON)
+    await complete(store, opened, "stop")
     again = dataclasses.replace(opened, agent_id="agent-10", started_at=NOON + timedelta(hours=1))
     await store.open_call(again)
     assert await store.call(opened.account_id, "CA01") == dataclasses.replace(opened, agent_id="agent-10")
@@ -164,7 +159,7 @@ async def test_opening_a_call_again_updates_it_and_keeps_its_beginning(store: St
 
 async def test_boot_completes_live_calls_and_drops_pending_posts(store: Store) -> None:
     live, done = await opened_call(store), await opened_call(store, "CA02")
-    await store.complete_call(done.call_id, "hangup", NOON)
+    await complete(store, done)
     posted, waiting = message(live.call_id, 0), message(live.call_id, 1)
     await put(store, posted, waiting, delivery(posted, "delivered"), delivery(waiting))
     assert await store.interrupt_live_calls() == 1
@@ -197,13 +192,13 @@ async def test_purge_removes_whole_conversations_only(store: Store) -> None:
     said = message(old.call_id, 0, unredacted="8765")
     await put(store, said, delivery(said), message(mixed.call_id, 0))
     for ended in (old, mixed):
-        await store.complete_call(ended.call_id, "hangup", NOON)
+        await complete(store, ended)
     assert await store.purge(NOON) == 0
     assert await store.purge(NOON + timedelta(seconds=1)) == 1
     assert await store.messages(old.account_id, "old") is None
     assert await store.messages(live.account_id, "live") == []
     assert len(await store.messages(mixed.account_id, "mixed") or []) == 1
-    await store.complete_call(resumed.call_id, "hangup", NOON + timedelta(days=8))
+    await complete(store, resumed, at=NOON + timedelta(days=8))
     assert await store.purge(NOON + timedelta(days=9)) == 2
 
 
@@ -212,7 +207,7 @@ async def test_purge_leaves_no_orphans(store: Store, tmp_path: Path) -> None:
     for record in records:
         said = message(record.call_id, 0, unredacted="8765")
         await put(store, said, delivery(said))
-        await store.complete_call(record.call_id, "hangup", NOON)
+        await complete(store, record)
     assert await store.purge(NOON + timedelta(days=1)) == 5
     with sqlite3.connect(tmp_path / "gateway.db") as plain:
         counts = [
@@ -238,7 +233,7 @@ async def test_a_locked_database_is_a_store_error(store: Store, tmp_path: Path) 
     try:
         plain.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
-            await store.complete_call(opened.call_id, "hangup", NOON)
+            await complete(store, opened)
         assert await store.messages(opened.account_id, "CA01") == []
     finally:
         plain.close()
