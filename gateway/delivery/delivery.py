@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import string
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,8 +108,6 @@ class _Terms:
 
     redaction: RedactionOutput
     redactor: Redactor
-    # Which start it belongs to: what comes after the next one is not in that one's summary.
-    generation: int
     at: float
 
 
@@ -166,8 +164,8 @@ class Delivery:
     def open(self, call: CallRecord, redaction: RedactionOutput, redactor: Redactor) -> CallDelivery:
         """The way out of one call, which is written to the store as live.
 
-        Opened again for the same ``call_id`` (a resume) it is the same one: its numbers go on, its counts begin anew,
-        and the new terms hold for the utterances that end from now on.
+        Opened again for the same ``call_id`` (a resume) it is the same one: its numbers go on, and the new terms hold
+        for the utterances that end from now on.
         """
         self.writer.submit(call)
         known = self._calls.get(call.call_id)
@@ -187,8 +185,6 @@ class CallDelivery:
         self._call = call
         self._redaction = redaction
         self._redactor = redactor
-        self._generation = 0
-        self._counts: Counter[Role] = Counter()
         self._sequencer: Sequencer[_Item] = Sequencer()
         self._terms: dict[int, _Terms] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -203,18 +199,8 @@ class CallDelivery:
         return self._call
 
     def renew(self, call: CallRecord, redaction: RedactionOutput, redactor: Redactor) -> None:
-        """New terms for the utterances that end from now on; the counts begin anew."""
+        """New terms for the utterances that end from now on."""
         self._call, self._redaction, self._redactor = call, redaction, redactor
-        self.reset_counts()
-
-    def transcripts(self, role: Role) -> int:
-        """Utterances with text of one participant, since the last start."""
-        return self._counts[role]
-
-    def reset_counts(self) -> None:
-        """A new start: utterances that ended before it are counted no more."""
-        self._generation += 1
-        self._counts.clear()
 
     def preview(self, text: str, role: Role) -> str:
         """What may be shown of an unfinished text, on the terms that hold now."""
@@ -226,7 +212,7 @@ class CallDelivery:
         """An utterance has ended: its number. :meth:`deliver` is owed for it."""
         sequence = self._sequencer.next()
         now = asyncio.get_running_loop().time()
-        self._terms[sequence] = _Terms(self._redaction, self._redactor, self._generation, now)
+        self._terms[sequence] = _Terms(self._redaction, self._redactor, now)
         return sequence
 
     def deliver(self, sequence: int, transcript: Transcript | None) -> None:
@@ -282,8 +268,6 @@ class CallDelivery:
         TRANSCRIPTS.labels(transcript.role.value).inc()
         if released.late:
             LATE_TRANSCRIPTS.inc()
-        if terms.generation == self._generation:
-            self._counts[transcript.role] += 1
         text = _safely(terms.redactor.redact, transcript.text, transcript.role)
         message = _message(self._call, released.sequence, transcript, text, terms.redaction)
         committed = self._delivery.writer.submit(message)

@@ -180,7 +180,6 @@ async def test_nothing_said_is_nothing_delivered(line: Line, nothing: Transcript
     assert await call.drain(30)
     await line.settle()
     assert line.hook.texts == ["Hello."]
-    assert (call.transcripts(Role.CUSTOMER), call.transcripts(Role.AGENT)) == (1, 0)
     assert [stored.sequence for stored in await line.stored()] == [1]
 
 
@@ -214,18 +213,6 @@ async def test_drain_ends_at_its_time_when_a_text_does_not_come(line: Line) -> N
     assert not await call.drain(0.01)
     call.deliver(number, None)
     assert await call.drain(30)
-
-
-async def test_counts_are_per_start(line: Line) -> None:
-    call = line.open()
-    before = call.endpoint()
-    call.deliver(call.endpoint(), said("two", Role.AGENT))
-    call.reset_counts()
-    call.deliver(before, said("one"))
-    call.deliver(call.endpoint(), said("three"))
-    assert await call.drain(30)
-    assert (call.transcripts(Role.CUSTOMER), call.transcripts(Role.AGENT)) == (1, 0)
-    assert len(await line.stored()) == 3
 
 
 async def test_a_resumed_call_goes_on_with_its_numbers_under_its_new_terms(line: Line) -> None:
