@@ -199,22 +199,16 @@ class EndpointSettings(_Section):
     """When an utterance begins and ends."""
 
     min_speech_ms: int = Field(
-        96,
+        128,
         ge=32,
         le=2000,
-        description="shorter bursts are not speech; 64 takes noise for speech more often, 160 misses a single "
-        "word in 60",
+        description="shorter bursts are not speech; 96 takes clicks for words now and then, 160 misses a single word "
+        "in 60",
     )
     pause_ms: int = Field(128, ge=64, le=2000, description="silence after which the utterance is decoded ahead")
-    complete_ms: int = Field(
-        320, ge=96, le=5000, description="silence that ends an utterance whose text is a complete sentence"
-    )
-    silence_ms: int = Field(
-        480, ge=96, le=5000, description="silence that ends an utterance whose text says nothing about its end"
-    )
-    incomplete_ms: int = Field(
-        1248, ge=96, le=5000, description="silence that ends an utterance whose text breaks off in mid-sentence"
-    )
+    complete_ms: int = Field(320, ge=96, le=5000, description="silence that ends a complete sentence")
+    silence_ms: int = Field(480, ge=96, le=5000, description="silence that ends what may be complete or not")
+    incomplete_ms: int = Field(1248, ge=96, le=5000, description="silence that ends what breaks off in mid-sentence")
     long_ms: int = Field(
         15_000,
         ge=1000,
@@ -231,9 +225,7 @@ class LimitSettings(_Section):
 
     sockets: int = Field(8192, ge=1, description="media sockets; 503 at the upgrade beyond")
     calls: int = Field(4096, ge=1, description="started calls; status 5002 beyond")
-    tick_ms: int = Field(
-        20, ge=5, le=100, description="how often the media plane reads its sockets; twice as often while they are few"
-    )
+    tick_ms: int = Field(20, ge=5, le=100, description="how often media are read; with few sockets twice as often")
 
 
 class RetentionSettings(_Section):
