@@ -24,7 +24,7 @@ from gateway.participants import Role
 from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, Recalling, Session, VoiceActivity
 from gateway.speech.guards import guard
 from gateway.speech.memory import Memory
-from gateway.speech.sentence import Verdict, read
+from gateway.speech.sentence import read
 from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
 from gateway.speech.track import Found as Shown
 from gateway.text.redaction import Redactor
@@ -235,6 +235,15 @@ def listen(
         voice.release(slot)
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What was heard at first of an open or ended utterance; None if the engine could not decode it."""
+
+    session: Session
+    kind: Kind
+    first: Hypothesis | None
+
+
 @dataclass(slots=True)
 class _Line:
     """One participant's audio on its way through the stage; ``guess`` is the text of the pause it is in."""
@@ -243,7 +252,7 @@ class _Line:
     voice: VoiceActivity
     engine: Engine
     memory: Memory = field(default_factory=Memory)
-    guess: Hypothesis | None = None
+    guess: _Heard | None = None
 
     def work(self, now_ms: int) -> Iterator[Found]:
         """Take and judge what waits."""
@@ -264,24 +273,27 @@ class _Line:
         """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
         for one in shown:
             if isinstance(one, Pause):
-                first, self.guess = self._read(one.pcm, Kind.SPECULATIVE)
-                reads = first is not None and "en" in self.engine.languages
-                verdict = read(first, quiet=one.quiet) if first is not None and reads else Verdict.OPEN
+                self.guess = self._heard(one.pcm, Kind.SPECULATIVE)
+                verdict = read(self.guess.first, quiet=one.quiet, languages=self.engine.languages)
                 yield from self._hear(self.speech.advise(one.number, verdict))
             elif isinstance(one, Resumption):
                 self.guess = None
             else:
-                # The guess before a cut was of another piece.
-                guess = None if one.ending is Ending.CUT else self.guess
-                self.guess = None
-                yield self._found(one, guess if guess is not None else self._read(one.pcm, Kind.FINAL)[1])
+                # The guess before a cut was of another piece, and one that failed is tried again on all of it.
+                guess, self.guess = self.guess, None
+                if guess is None or guess.first is None or one.ending is Ending.CUT:
+                    guess = self._heard(one.pcm, Kind.FINAL)
+                yield self._found(one, self._surer(guess))
 
-    def _read(self, pcm: Pcm, kind: Kind) -> tuple[Hypothesis | None, Hypothesis | None]:
-        """What is heard at first, and after a second hearing (:mod:`gateway.speech.hearing`)."""
+    def _heard(self, pcm: Pcm, kind: Kind) -> _Heard:
         session = self.memory.read(self.engine, pcm)
-        first = _decode(self.engine, session, kind)
+        return _Heard(session, kind, _decode(self.engine, session, kind))
+
+    def _surer(self, heard: _Heard) -> Hypothesis | None:
+        """What is told: after a second hearing (:mod:`gateway.speech.hearing`), where that may be of use."""
+        session, first = heard.session, heard.first
         again = session.again(first) if first is not None and isinstance(session, Recalling) else None
-        return first, (again and _decode(self.engine, again, kind)) or first
+        return (again and _decode(self.engine, again, heard.kind)) or first
 
     def _found(self, segment: Segment, hypothesis: Hypothesis | None) -> Found:
         self.memory.ended(segment)

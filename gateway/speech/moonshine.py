@@ -74,7 +74,7 @@ class MoonshineSession:
     def again(self, first: Hypothesis) -> MoonshineSession | None:
         """A second hearing, with the utterance before in the ear, of what is doubtful and not too long."""
         past = self.past
-        if past is None or past.cut or not search.doubtful(first) or search.joined(past, self.pcm()) is None:
+        if past is None or past.cut or not search.doubtful(first) or not search.fits(past, self._samples):
             return None
         session = MoonshineSession()
         session._chunks, session._samples = self._chunks[:], self._samples

@@ -9,7 +9,7 @@ What the verdicts bring and cost is measured by ``benchmarks/bench_endpoint.py``
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 from gateway.speech.engine import Hypothesis
@@ -53,8 +53,16 @@ _FIGURES = re.compile(r"[$#]?\d[\d\-.,:]*")
 _WHOLE_NUMBERS = frozenset([10, 11, 16])
 
 
-def read(hypothesis: Hypothesis, *, quiet: bool) -> Verdict:
-    """What a hypothesis says, with regard to how sure the recogniser is of it; ``quiet`` tells whether the line is."""
+def read(hypothesis: Hypothesis | None, *, quiet: bool, languages: Collection[str] = ("en",)) -> Verdict:
+    """What a hypothesis says, with regard to how sure the recogniser is of it.
+
+    Args:
+        hypothesis: None where the recogniser could not tell: nothing is said.
+        quiet: whether the line is.
+        languages: that the recogniser reads; only sentences of English are judged.
+    """
+    if hypothesis is None or "en" not in languages:
+        return Verdict.OPEN
     verdict = judge(hypothesis.text)
     sure = CONFIDENT if quiet else CONFIDENT_IN_NOISE
     return Verdict.OPEN if verdict is Verdict.COMPLETE and hypothesis.confidence < sure else verdict

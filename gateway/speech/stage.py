@@ -101,8 +101,6 @@ class SpeechStage:
         self._recognizer = recognizer
         self._vad = vad
         self._endpoint = endpoint
-        # Sentences are judged in English.
-        self._reads = "en" in engine.languages
         self._tracks: list[OpenTrack] = []
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="vad")
         self._wake = asyncio.Event()
@@ -302,10 +300,8 @@ class SpeechStage:
         if future.cancelled():
             return
         metrics.ASR_ANSWER_SECONDS.observe(time.monotonic() - asked)
-        verdict = Verdict.OPEN
-        if future.exception() is None and self._reads:
-            verdict = read(future.result(), quiet=pause.quiet)
-        self._advise(track, pause.number, verdict)
+        first = future.result() if future.exception() is None else None
+        self._advise(track, pause.number, read(first, quiet=pause.quiet, languages=self._engine.languages))
 
     def _give_up(self, track: OpenTrack) -> None:
         """The speaker went on: the guess is of no use."""
