@@ -29,7 +29,7 @@ from gateway.cli.offline import transcribe
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.participants import Role
-from gateway.speech.engine import Engine, Hypothesis, Job, Pcm, Session, VoiceActivity
+from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Job, Pcm, Session, VoiceActivity
 from gateway.speech.moonshine import Moonshine
 from gateway.speech.silero import Silero
 from models import store
@@ -79,8 +79,8 @@ class _Recognizer:
     def languages(self) -> frozenset[str]:
         return self.engine.languages
 
-    def open(self) -> Session:
-        return self.engine.open()
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
+        return self.engine.open(options)
 
     def warm_up(self) -> None:
         self.engine.warm_up()

@@ -15,7 +15,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.speech.vocabulary import Vocabulary
+
 __all__ = [
+    "PLAIN",
+    "DecodeOptions",
     "Engine",
     "Hypothesis",
     "Job",
@@ -38,6 +42,21 @@ class Kind(IntEnum):
     FINAL = 0
     SPECULATIVE = 1
     PARTIAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """What a call asks of its decodes.
+
+    ``word_times``: :attr:`Hypothesis.tokens` are wanted; ``vocabulary``: phrases that decoding is biased to.
+    """
+
+    word_times: bool = False
+    vocabulary: Vocabulary = ()
+
+
+PLAIN = DecodeOptions()
+"""Text alone, nothing biased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +141,8 @@ class Engine(Protocol):
     def languages(self) -> frozenset[str]:
         """Language subtags that the model reads, lower case (``{"en"}``)."""
 
-    def open(self) -> Session:
-        """A new utterance."""
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
+        """A new utterance. An engine that cannot do what ``options`` ask leaves it out."""
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:
         """Decode a batch; blocking, runs on a worker thread. One hypothesis a job, in order."""

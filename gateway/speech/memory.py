@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway._native import mulaw
-from gateway.speech.engine import Engine, Hypothesis, Past, Pcm, Recalling, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Past, Pcm, Recalling, Session
 from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
 
@@ -39,14 +39,19 @@ class _Last:
 
 
 class Memory:
-    """The last utterance of a track: at most 96 kB, as long as the track is open."""
+    """The last utterance of a track: at most 96 kB, as long as the track is open.
 
-    def __init__(self) -> None:
+    Args:
+        options: what the track's call asks of its decodes.
+    """
+
+    def __init__(self, options: DecodeOptions = PLAIN) -> None:
+        self._options = options
         self._last: _Last | None = None
 
     def read(self, engine: Engine, pcm: Pcm) -> Session:
         """Begin to decode ``pcm``, the utterance that is open or has just ended."""
-        session = engine.open()
+        session = engine.open(self._options)
         if self._last is not None and isinstance(session, Recalling) and (past := self._last.past()) is not None:
             session.recall(past)
         session.accept(pcm)

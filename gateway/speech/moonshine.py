@@ -19,7 +19,7 @@ import soxr
 from gateway.errors import InternalError, ModelError
 from gateway.speech import search
 from gateway.speech.drafts import Drafts
-from gateway.speech.engine import Hypothesis, Job, Kind, Past, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
 from gateway.speech.graphs import Audio, Decoding, load
 from gateway.speech.seams import overlapped, sewn
 from gateway.speech.tokenizer import END, START, Tokenizer
@@ -60,7 +60,8 @@ _MOST_CHECKED = 4
 class MoonshineSession:
     """One utterance's audio; implements :class:`~gateway.speech.engine.Recalling`."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: DecodeOptions = PLAIN) -> None:
+        self.options = options
         self._chunks: list[Pcm] = []
         self._samples = 0
         self.past: Past | None = None
@@ -76,7 +77,7 @@ class MoonshineSession:
         past = self.past
         if past is None or past.cut or not search.doubtful(first) or not search.fits(past, self._samples):
             return None
-        session = MoonshineSession()
+        session = MoonshineSession(self.options)
         session._chunks, session._samples = self._chunks[:], self._samples
         session.past, session.first = past, first
         return session
@@ -151,9 +152,9 @@ class Moonshine:
         self._drafts = Drafts()
         self._must_fit(directory)
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         """A new utterance."""
-        return MoonshineSession()
+        return MoonshineSession(options)
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:
         """Decode every job's segment whole; the batch is padded to its longest.

@@ -11,7 +11,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from gateway import metrics
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
-from gateway.speech.engine import Engine, Hypothesis, Kind, Pcm, Session, VoiceActivity
+from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Kind, Pcm, Session, VoiceActivity
 from gateway.speech.follower import Follower, PartialListener
 from gateway.speech.guards import guard
 from gateway.speech.hearing import Hearing
@@ -75,7 +76,7 @@ class OpenTrack:
     listener: SpeechListener
     done: asyncio.Future[None]
     follower: Follower
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory
     speculation: Hearing | None = None
     pause: int = 0
     patience_ends: float = 0.0
@@ -132,11 +133,14 @@ class SpeechStage:
                 await self._task
         self._worker.shutdown(wait=False, cancel_futures=True)
 
-    def open(self, media: TrackMedia, listener: SpeechListener) -> OpenTrack:
-        """Take up a track whose gate has just opened."""
+    def open(self, media: TrackMedia, listener: SpeechListener, options: DecodeOptions = PLAIN) -> OpenTrack:
+        """Take up a track whose gate has just opened; its utterances are decoded as ``options`` ask."""
         speech = SpeechTrack(media, self._vad, self._endpoint, self._voice.acquire())
-        follower = Follower(speech, listener, self._recognizer, self._submit)
-        track = OpenTrack(speech, listener, asyncio.get_running_loop().create_future(), follower)
+        # Nobody sees the words' times in an interim text.
+        submit = partial(self._submit, options=replace(options, word_times=False))
+        follower = Follower(speech, listener, self._recognizer, submit)
+        done = asyncio.get_running_loop().create_future()
+        track = OpenTrack(speech, listener, done, follower, Memory(options))
         self._tracks.append(track)
         metrics.OPEN_TRACKS.set(len(self._tracks))
         self._wake.set()
@@ -310,8 +314,8 @@ class SpeechStage:
             metrics.ASR_SPECULATED.labels("wasted").inc()
             speculation.cancel()
 
-    def _submit(self, pcm: Pcm, kind: Kind) -> asyncio.Future[Hypothesis]:
-        session = self._engine.open()
+    def _submit(self, pcm: Pcm, kind: Kind, *, options: DecodeOptions) -> asyncio.Future[Hypothesis]:
+        session = self._engine.open(options)
         session.accept(pcm)
         return self._recognizer.submit(session, kind, time.monotonic() + FINAL_DEADLINE_S)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.calls.registry import Registry
 from gateway.config import EndpointSettings, VadSettings
-from gateway.speech.engine import Hypothesis, Job, Pcm
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Pcm
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.silero import Silero
 from gateway.speech.stage import SpeechStage
@@ -42,7 +42,7 @@ class FaultyEngine:
         self.gate = threading.Event()
         self.gate.set()
 
-    def open(self) -> _Session:
+    def open(self, options: DecodeOptions = PLAIN) -> _Session:
         return _Session()
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:

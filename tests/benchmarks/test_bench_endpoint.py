@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.bench_endpoint import Line, Policy, listen, splits
 from gateway.config import EndpointSettings, VadSettings
-from gateway.speech.engine import Hypothesis, Job, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Pcm, Session
 from gateway.speech.patience import Patience
 
 VAD, SETTINGS = VadSettings.model_validate({}), EndpointSettings.model_validate({})
@@ -35,7 +35,7 @@ class Parrot:
     def __init__(self, text: str, confidence: float = 0.9, joint: str = "") -> None:
         self.text, self.confidence, self.joint = text, confidence, joint
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         return Audio()
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:

@@ -22,7 +22,7 @@ from gateway._native import mulaw, track
 from gateway.cli.offline import Transcription, listen, transcribe
 from gateway.config import Settings, load
 from gateway.participants import Role
-from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Pcm, Session
 from gateway.speech.moonshine import Moonshine, MoonshineSession
 from gateway.speech.partials import Partial
 from gateway.speech.recognizer import Recognizer
@@ -82,7 +82,7 @@ class PitchEngine:
         self.lock = threading.Lock()
         self.batches: list[int] = []
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         return MoonshineSession()
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from gateway.speech.engine import Hypothesis, Job, Kind, Past, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
 from gateway.speech.hearing import Hearing
 from gateway.speech.recognizer import Recognizer
 
@@ -43,7 +43,7 @@ class Echo:
         self.turns = threading.Semaphore(0)
         self.kinds: list[Kind] = []
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         raise AssertionError
 
     def warm_up(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway._native import mulaw
 from gateway.speech import search
-from gateway.speech.engine import Engine, Hypothesis, Job, Past, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Job, Past, Pcm, Session
 from gateway.speech.memory import LONGEST_MS, Memory
 from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
@@ -58,7 +58,7 @@ class Opener:
     def __init__(self, kind: type[Plain] = Mindful) -> None:
         self.kind = kind
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         return self.kind()
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:

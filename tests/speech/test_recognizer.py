@@ -14,7 +14,7 @@ import soundfile
 
 from gateway import metrics
 from gateway.errors import InternalError
-from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Pcm, Session
 from gateway.speech.moonshine import Moonshine
 from gateway.speech.recognizer import Recognizer, RecognizerFull, Shed
 
@@ -54,7 +54,7 @@ class SumEngine:
         self.threads: set[str] = set()
         self.mute = False  # break the contract: answer nothing
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         return SumSession()
 
     def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:

@@ -15,7 +15,7 @@ from gateway import metrics
 from gateway._native import mulaw, track
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
-from gateway.speech.engine import Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Pcm, Session
 from gateway.speech.partials import Partial
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.stage import OpenTrack, SpeechStage
@@ -87,7 +87,7 @@ class Counting:
         # Instead of a length.
         self.says = ""
 
-    def open(self) -> Session:
+    def open(self, options: DecodeOptions = PLAIN) -> Session:
         return Heard()
 
     def warm_up(self) -> None:
