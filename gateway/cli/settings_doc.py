@@ -38,7 +38,7 @@ _SECTIONS = {
 _HEAD = """\
 # Configuration
 
-<!-- Made by `python -m gateway.cli.settings_doc`. Change gateway/config.py, then make it again. -->
+<!-- Made by `python -m gateway.cli.settings_doc`. Change gateway/config/, then make it again. -->
 
 The gateway needs no configuration to start. Settings come from a TOML file (`gateway serve --config FILE`) and from
 environment variables; a variable wins over the file. A wrong value stops the start with one line that names the
