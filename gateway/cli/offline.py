@@ -329,7 +329,7 @@ def _redacted(places: Sequence[_Place]) -> Iterator[Utterance]:
 
 def _redact(redactor: Redactor, text: str, role: Role) -> str:
     try:
-        return redactor.redact(text, role)
+        return redactor.redact(text, role).text
     except Exception as error:
         # As in a live call: the one wrong answer is the text itself, and an exception's message may quote it.
         logger.error("redaction failed (%s), an utterance is masked entirely", type(error).__name__)

@@ -27,6 +27,7 @@ from gateway.participants import RedactionOutput, Role
 from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, DeliveryRecord, MessageRecord
 from gateway.store.rows import Record
+from gateway.text.redacted import Redacted
 
 __all__ = [
     "CallDelivery",
@@ -52,7 +53,7 @@ _KEPT = frozenset(string.punctuation + string.whitespace)
 class Redactor(Protocol):
     """Hides what must not be shown in one call's texts; keeps what it needs of earlier turns."""
 
-    def redact(self, text: str, role: Role) -> str:
+    def redact(self, text: str, role: Role) -> Redacted:
         """The text with what is sensitive masked; quick, and on the event loop."""
 
     def preview(self, text: str, role: Role) -> str:
@@ -206,7 +207,7 @@ class CallDelivery:
         """What may be shown of an unfinished text, on the terms that hold now."""
         if self._redaction is RedactionOutput.UNREDACTED:
             return text
-        return _safely(self._redactor.preview, text, role)
+        return _previewed(self._redactor, text, role)
 
     def endpoint(self) -> int:
         """An utterance has ended: its number. :meth:`deliver` is owed for it."""
@@ -268,7 +269,7 @@ class CallDelivery:
         TRANSCRIPTS.labels(transcript.role.value).inc()
         if released.late:
             LATE_TRANSCRIPTS.inc()
-        text = _safely(terms.redactor.redact, transcript.text, transcript.role)
+        text = _redacted(terms.redactor, transcript.text, transcript.role).text
         message = _message(self._call, released.sequence, transcript, text, terms.redaction)
         committed = self._delivery.writer.submit(message)
         post = None
@@ -306,15 +307,28 @@ class CallDelivery:
                 logger.error("live view failed (%s)", type(error).__name__)
 
 
-def _safely(hide: Callable[[str, Role], str], text: str, role: Role) -> str:
+def _redacted(redactor: Redactor, text: str, role: Role) -> Redacted:
     try:
-        return hide(text, role)
+        return redactor.redact(text, role)
     except Exception as error:
-        # Anything may be wrong in there; the one wrong answer is the text itself. The traceback stays out of the log:
-        # an exception's message may quote the text.
-        REDACTION_FAILED.inc()
-        logger.error("redaction failed (%s), an utterance is masked entirely", type(error).__name__)
-        return mask(text)
+        return Redacted(_masked(text, error))
+
+
+def _previewed(redactor: Redactor, text: str, role: Role) -> str:
+    try:
+        return redactor.preview(text, role)
+    except Exception as error:
+        return _masked(text, error)
+
+
+def _masked(text: str, error: Exception) -> str:
+    """The whole text masked: anything may be wrong in a redactor, and the one wrong answer is the text itself.
+
+    The traceback stays out of the log: an exception's message may quote the text.
+    """
+    REDACTION_FAILED.inc()
+    logger.error("redaction failed (%s), an utterance is masked entirely", type(error).__name__)
+    return mask(text)
 
 
 def _message(

@@ -32,6 +32,7 @@ class Entity(StrEnum):
     DIGITS_4 = "DIGITS_4"
     DIGITS_9 = "DIGITS_9"
     DIGITS_10 = "DIGITS_10"
+    DIGITS_LONG = "DIGITS_LONG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,12 @@ ENTITIES: Mapping[Entity, EntityInfo] = {
     Entity.DIGITS_4: EntityInfo("Runs of four digits", default=True),
     Entity.DIGITS_9: EntityInfo("Runs of nine digits", default=True),
     Entity.DIGITS_10: EntityInfo("Runs of ten digits", default=True),
+    Entity.DIGITS_LONG: EntityInfo("Runs of five digits or more of any other length", default=True),
 }
-"""Every entity. The defaults are AutoTranscribe's documented ones (entities, and the policy for runs of digits)."""
+"""Every entity. The defaults are AutoTranscribe's documented ones (entities, and the policy for runs of digits).
+
+``DIGITS_LONG`` is ours: a run of 6 or 16 digits that nothing explains is likelier a secret than not.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ from gateway.text.context import Request, find_request
 from gateway.text.email import find_addresses
 from gateway.text.mask import MASK, Edit, apply, mask_characters, mask_run
 from gateway.text.numbers import Element, Token, elements, tokenize
+from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.preview import hide_addresses, hide_numbers
+from gateway.text.redacted import Hidden, Redacted
 from gateway.text.runs import MIN_DIGITS, Run, find_runs, only_joiners
 
 __all__ = ["MAX_UTTERANCES", "QUIET_UTTERANCES", "Redactor"]
@@ -54,12 +56,17 @@ class _State:
 
 
 class Redactor:
-    """Redaction for one call: feed it the final texts of both participants in the order of the call."""
+    """Redaction for one call: feed it the final texts of both participants in the order of the call.
 
-    def __init__(self) -> None:
+    Args:
+        policy: the entities that are hidden.
+    """
+
+    def __init__(self, policy: Policy = DEFAULT) -> None:
+        self._policy = policy
         self._state = _State()
 
-    def redact(self, text: str, role: Role) -> str:
+    def redact(self, text: str, role: Role) -> Redacted:
         """``text`` with what must not be shown hidden; remembers what the next utterances need."""
         redacted, self._state = _redact(text, role, self._state)
         return redacted
@@ -79,7 +86,7 @@ class Redactor:
         return "".join(MASK if character.isdigit() else character for character in shown)
 
 
-def _redact(text: str, role: Role, state: _State) -> tuple[str, _State]:
+def _redact(text: str, role: Role, state: _State) -> tuple[Redacted, _State]:
     tokens = tokenize(text)
     request = find_request(text)
     if request is not None:
@@ -99,7 +106,10 @@ def _redact(text: str, role: Role, state: _State) -> tuple[str, _State]:
     )
     if following.left == 0:
         following = replace(following, quiet=0)
-    return apply(text, edits), following
+    shown = [Hidden(run[0].start, run[-1].end, _entity(sum(one.count for one in run))) for run in hidden]
+    shown += [Hidden(start, end, Entity.EMAIL) for start, end in spans]
+    shown.sort(key=lambda one: one.start)
+    return Redacted(apply(text, edits), tuple(shown)), following
 
 
 def _choose(
@@ -118,6 +128,13 @@ def _choose(
             if part and not phrases.is_count_of_digits(tokens, run):
                 hidden.append(part)
     return hidden
+
+
+def _entity(digits: int) -> Entity:
+    """The rule for a run of so many digits."""
+    return {3: Entity.DIGITS_3, 4: Entity.DIGITS_4, 9: Entity.DIGITS_9, 10: Entity.DIGITS_10}.get(
+        digits, Entity.DIGITS_LONG
+    )
 
 
 def _carry(tokens: Sequence[Token], runs: Sequence[Run], carry: int) -> int:

@@ -14,13 +14,15 @@ from gateway.participants import RedactionOutput, Role
 from gateway.store.records import CallRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer
+from gateway.text.redacted import Redacted
 
 
 class _Plain:
-    def redact(self, text: str, role: Role) -> str:
-        return text
+    def redact(self, text: str, role: Role) -> Redacted:
+        return Redacted(text)
 
-    preview = redact
+    def preview(self, text: str, role: Role) -> str:
+        return text
 
 
 async def _speak(database_url: str, account_id: str, webhook_url: str) -> None:

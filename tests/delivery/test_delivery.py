@@ -23,6 +23,7 @@ from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, MessageRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer
+from gateway.text.redacted import Redacted
 
 from .hook import Answer, Hook, ok, serving
 
@@ -35,9 +36,9 @@ class DigitMask:
     def __init__(self) -> None:
         self.seen: list[tuple[str, Role]] = []
 
-    def redact(self, text: str, role: Role) -> str:
+    def redact(self, text: str, role: Role) -> Redacted:
         self.seen.append((text, role))
-        return self.preview(text, role)
+        return Redacted(self.preview(text, role))
 
     def preview(self, text: str, role: Role) -> str:
         return "".join("#" if char.isdigit() else char for char in text)
@@ -46,10 +47,11 @@ class DigitMask:
 class Broken:
     """A redactor that cannot."""
 
-    def redact(self, text: str, role: Role) -> str:
+    def redact(self, text: str, role: Role) -> Redacted:
         raise ValueError(text)
 
-    preview = redact
+    def preview(self, text: str, role: Role) -> str:
+        raise ValueError(text)
 
 
 @dataclass

@@ -1,0 +1,38 @@
+"""What redaction answers with: the text as it may be shown, what was hidden in it, and which earlier texts change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.text.policy import Entity
+
+__all__ = ["Hidden", "Redacted", "Revised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """``text[start:end]`` of the text given, and the entity whose rule hid it."""
+
+    start: int
+    end: int
+    entity: Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """An earlier utterance, redacted anew for what later ones showed.
+
+    ``utterance`` is the ordinal of its ``redact()`` call of the same redactor, from 0; ``text`` its new redacted text.
+    """
+
+    utterance: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A text redacted; ``hidden`` lies left to right without overlap, ``revised`` by ordinal."""
+
+    text: str
+    hidden: tuple[Hidden, ...] = ()
+    revised: tuple[Revised, ...] = ()
