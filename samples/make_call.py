@@ -1,4 +1,4 @@
-"""Makes ``support-call.wav`` and ``support-call.json``, the sample call of this project.
+"""Makes the sample calls of this project: ``support-call`` and ``hold-call``, ``.wav`` and ``.json`` of each.
 
 Not part of the gateway: run it in a virtual environment of its own, see ``README.md``::
 
@@ -113,6 +113,26 @@ CALL: tuple[Turn, ...] = (
     customer("Thanks, and have a good weekend.", after=400),
 )
 
+# A call that is put on hold: what follows is for the caller's ear, and no conversation.
+HOLD_CALL: tuple[Turn, ...] = (
+    customer(
+        "I want to move to the bigger streaming plan, and my PIN number is.",
+        "Seven three nine two.",
+        after=400,
+        pause=160,
+        secret=("pin", "7392"),
+    ),
+    agent("Thank you, sir. Let me open your account.", after=700),
+    agent("I am going to put you on hold.", after=900),
+)
+HOLD: tuple[Turn, ...] = (
+    agent("Our new phones are in the shops now.", "Ask for them today.", after=3500),
+    agent("Please stay on the line.", after=1500),
+)
+MUSIC_DBFS = -26.0
+CHORDS_HZ = ((261.6, 329.6, 392.0), (220.0, 261.6, 329.6), (174.6, 220.0, 261.6), (196.0, 246.9, 293.7))
+"""C, A minor, F, G; a second each."""
+
 
 def transcript(turn: Turn) -> str:
     """The words of a turn as they are spoken; phrases that only a pause parts are one sentence."""
@@ -190,9 +210,33 @@ def _turn(voices: Voices, turn: Turn) -> Audio:
     return np.concatenate(pieces)
 
 
-def make(call: Sequence[Turn]) -> tuple[NDArray[np.int16], list[dict[str, Any]]]:
-    """The call as PCM of shape ``(samples, 2)``, customer left and agent right, and its turns."""
-    voices = Voices()
+def music(samples: int) -> Audio:
+    """Chords, shape ``(samples,)``."""
+    seconds = np.arange(samples) / RATE
+    chords = np.array(CHORDS_HZ)[seconds.astype(int) % len(CHORDS_HZ)]
+    tones = np.sin(2 * np.pi * chords * seconds[:, None]).sum(axis=1) * np.exp(-2 * (seconds % 1.0))
+    return np.asarray(tones * 10 ** (MUSIC_DBFS / 20) / np.sqrt(np.mean(tones**2)), dtype=np.float32)
+
+
+def make(voices: Voices, call: Sequence[Turn], hold: Sequence[Turn] = ()) -> tuple[NDArray[np.int16], dict[str, Any]]:
+    """A call as PCM of shape ``(samples, 2)``, customer left and agent right, and its reference.
+
+    Half a second after the last turn of ``call`` the hold begins, if there is one: music and ``hold``, to the caller.
+    """
+    pcm, turns = lay(voices, [*call, *hold])
+    reference: dict[str, Any] = {"channels": {"left": "customer", "right": "agent"}, "sampleRate": RATE}
+    reference["durationMs"] = len(pcm) * 1000 // RATE
+    if hold:
+        hold_ms = turns[len(call) - 1]["end_ms"] + 500
+        begins = hold_ms * RATE // 1000
+        pcm[begins:, 1] += music(len(pcm) - begins)
+        reference["holdMs"] = hold_ms
+    reference["turns"] = sorted(turns[: len(call)], key=lambda entry: entry["start_ms"])
+    return (np.clip(pcm, -1, 1) * 32767).round().astype(np.int16), reference
+
+
+def lay(voices: Voices, call: Sequence[Turn]) -> tuple[Audio, list[dict[str, Any]]]:
+    """The turns one after another, as audio of shape ``(samples, 2)``, and where each lies."""
     spoken = [soxr.resample(_turn(voices, turn), VOICE_RATE, RATE) for turn in call]
     clock, placed = 0, []
     for turn, audio in zip(call, spoken, strict=True):
@@ -213,26 +257,20 @@ def make(call: Sequence[Turn]) -> tuple[NDArray[np.int16], list[dict[str, Any]]]
         if turn.secret is not None:
             entry["secret"] = dict(zip(("kind", "written"), turn.secret, strict=True))
         turns.append(entry)
-    turns.sort(key=lambda entry: entry["start_ms"])
-    return (np.clip(tracks, -1, 1) * 32767).round().astype(np.int16), turns
+    return tracks, turns
 
 
 def main() -> None:
-    """Write both files into the folder named on the command line."""
+    """Write the files into the folder named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path, help="where the two files go")
+    parser.add_argument("folder", type=Path, help="where the files go")
     folder: Path = parser.parse_args().folder
-    pcm, turns = make(CALL)
-    soundfile.write(folder / "support-call.wav", pcm, RATE, subtype="PCM_16")
-    reference = {
-        "audio": "support-call.wav",
-        "channels": {"left": "customer", "right": "agent"},
-        "sampleRate": RATE,
-        "durationMs": len(pcm) * 1000 // RATE,
-        "turns": turns,
-    }
-    text = json.dumps(reference, indent=2, ensure_ascii=False)
-    (folder / "support-call.json").write_text(text + "\n", encoding="utf-8")
+    voices = Voices()
+    for name, call, hold in (("support-call", CALL, ()), ("hold-call", HOLD_CALL, HOLD)):
+        pcm, reference = make(voices, call, hold)
+        soundfile.write(folder / f"{name}.wav", pcm, RATE, subtype="PCM_16")
+        text = json.dumps({"audio": f"{name}.wav", **reference}, indent=2, ensure_ascii=False)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

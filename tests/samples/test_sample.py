@@ -94,3 +94,15 @@ def test_the_words_are_those_of_the_secret(reference: dict[str, Any]) -> None:
                 str(names.index(word)) for word in re.findall(r"[a-z]+", turn["text"].lower()) if word in names
             )
             assert spoken == turn["secret"]["written"].replace(" ", "")
+
+
+def test_the_hold_call_has_music_from_its_hold_on_and_only_there() -> None:
+    reference = json.loads((SAMPLES / "hold-call.json").read_text(encoding="utf-8"))
+    audio, rate = soundfile.read(SAMPLES / "hold-call.wav", dtype="float64", always_2d=True)
+    hold = reference["holdMs"] * 8
+    assert (rate, len(audio)) == (8000, reference["durationMs"] * 8)
+    assert all(turn["end_ms"] < reference["holdMs"] for turn in reference["turns"])
+    assert [turn["secret"]["kind"] for turn in reference["turns"] if "secret" in turn] == ["pin"]
+    assert level(audio[hold - 3200 : hold, CHANNEL["agent"]]) < -60
+    assert level(audio[hold:, CHANNEL["agent"]]) > -30
+    assert level(audio[hold:, CHANNEL["customer"]]) < -60
