@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import URL, Connection, Engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.errors import StoreError
 from gateway.store.migrations import HEAD
 
-__all__ = ["BUSY_TIMEOUT_MS", "WRITE", "Transactions", "create_engine", "explain", "migrate"]
+__all__ = ["BUSY_TIMEOUT_MS", "WRITE", "Queries", "Transactions", "create_engine", "explain", "migrate"]
 
 T = TypeVar("T")
 
@@ -85,6 +85,30 @@ def _tune_sqlite(engine: Engine, busy_timeout_ms: int) -> None:
     def _begin(connection: Connection) -> None:
         write = connection.get_execution_options().get("gateway_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+class Queries:
+    """What queries stand on: transactions of an engine, whose errors are a :class:`~gateway.errors.StoreError`."""
+
+    engine: AsyncEngine
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self.engine.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            msg = f"the database cannot be read: {explain(error)}"
+            raise StoreError(msg) from error
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self.engine.execution_options(**WRITE).begin() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            msg = f"the database cannot be written: {explain(error)}"
+            raise StoreError(msg) from error
 
 
 class Transactions:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-__all__ = ["CallRecord", "DeliveryRecord", "KeyRecord", "MessageRecord", "NewKey", "Principal"]
+__all__ = [
+    "CallRecord",
+    "ConfigurationRecord",
+    "DeliveryRecord",
+    "KeyRecord",
+    "MessageRecord",
+    "NewKey",
+    "PhraseRecord",
+    "Principal",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +113,25 @@ class DeliveryRecord:
     outcome: str
     reason: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseRecord:
+    """An entry of an account's custom vocabulary; ``phrase_id`` is a ULID, so that ids sort by age."""
+
+    phrase_id: str
+    phrase: str
+    sounds_like: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRecord:
+    """What an account has configured.
+
+    ``redaction``: entities (their ids) that it turned on or off; ``phrases``: oldest first; ``revision`` counts its
+    changes, 0 for none.
+    """
+
+    revision: int = 0
+    redaction: Mapping[str, bool] = field(default_factory=dict)
+    phrases: tuple[PhraseRecord, ...] = ()

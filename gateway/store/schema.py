@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -34,10 +35,13 @@ __all__ = [
     "accounts",
     "api_keys",
     "calls",
+    "configurations",
+    "custom_vocabularies",
     "deliveries",
     "message_secrets",
     "messages",
     "metadata",
+    "redaction_policies",
 ]
 
 
@@ -155,4 +159,35 @@ deliveries = Table(
     CheckConstraint("outcome IN ('pending', 'delivered', 'failed', 'dropped')", name="outcome"),
     Index(None, "call_id", "at"),
     Index(None, "outcome", "at"),
+)
+
+# A row an account that ever configured anything. Each change counts its revision up in the same transaction: that tells
+# other processes that there is something to read, and makes the changes of one account wait for each other.
+configurations = Table(
+    "configurations",
+    metadata,
+    Column("account_id", String(26), ForeignKey("accounts.account_id"), primary_key=True),
+    Column("revision", Integer, nullable=False),
+)
+
+# What an account set; an entity without a row has its default.
+redaction_policies = Table(
+    "redaction_policies",
+    metadata,
+    Column("account_id", String(26), ForeignKey("accounts.account_id"), primary_key=True),
+    Column("entity", String(64), primary_key=True),
+    Column("active", Boolean, nullable=False),
+)
+
+custom_vocabularies = Table(
+    "custom_vocabularies",
+    metadata,
+    Column("phrase_id", String(26), primary_key=True),
+    Column("account_id", String(26), ForeignKey("accounts.account_id"), nullable=False),
+    Column("phrase", Text, nullable=False),
+    # The phrase without case, by which an account has it once.
+    Column("folded", Text, nullable=False),
+    Column("sounds_like", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("account_id", "folded"),
 )

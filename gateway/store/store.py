@@ -6,20 +6,17 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from sqlalchemy import Select, and_, delete, exists, func, insert, literal, or_, select, text, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.errors import StoreError
 from gateway.ids import new_ulid
 from gateway.store import rows
+from gateway.store.configuration import ConfigurationQueries
 from gateway.store.crypto import TextCipher
-from gateway.store.database import BUSY_TIMEOUT_MS, WRITE, Transactions, create_engine, explain, migrate
+from gateway.store.database import BUSY_TIMEOUT_MS, Transactions, create_engine, migrate
 from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord, NewKey, Principal
 from gateway.store.schema import accounts, api_keys, calls, deliveries, message_secrets, messages
 
@@ -38,7 +35,7 @@ _PURGE_CHUNK = 200
 _MAX_KEY_CHARS = 256
 
 
-class Store:
+class Store(ConfigurationQueries):
     """The database, opened and at the newest schema. Make one with :meth:`open`.
 
     Every method raises :class:`~gateway.errors.StoreError` when the database refuses or is away.
@@ -74,24 +71,6 @@ class Store:
         """Close all connections."""
         self.transactions.close()
         await self.engine.dispose()
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self.engine.connect() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            msg = f"the database cannot be read: {explain(error)}"
-            raise StoreError(msg) from error
-
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self.engine.execution_options(**WRITE).begin() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
-            msg = f"the database cannot be written: {explain(error)}"
-            raise StoreError(msg) from error
 
     async def ping(self) -> None:
         """A query that any working database answers; for ``/readyz``."""
