@@ -59,11 +59,11 @@ class Redactor:
     """Redaction for one call: feed it the final texts of both participants in the order of the call.
 
     Args:
-        policy: the entities that are hidden.
+        policy: the entities that are hidden; may be set anew between two texts, and what was said stays known.
     """
 
     def __init__(self, policy: Policy = DEFAULT) -> None:
-        self._policy = policy
+        self.policy = policy
         self._state = _State()
 
     def redact(self, text: str, role: Role) -> Redacted:
