@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,10 @@ START = 1
 END = 2
 """Id of ``</s>``, with which a decode ends."""
 
+# Ids of the raw bytes begin here, and those of the pieces behind them.
+_BYTES = 3
+_FIRST_PIECE = _BYTES + 256
+
 # <unk>, <s>, </s> and the 768 reserved <<ST_n>> say nothing; the piece b"<" and its like are text.
 _SPECIAL = re.compile(rb"<unk>|</?s>|<<ST_\d+>>")
 
@@ -31,6 +36,9 @@ class Tokenizer:
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = [b"" if _SPECIAL.fullmatch(piece) else piece for piece in pieces]
+        self._ids: dict[bytes, int] = {}
+        for token, piece in enumerate(self._pieces[_FIRST_PIECE:], _FIRST_PIECE):
+            self._ids.setdefault(piece, token)
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -59,6 +67,30 @@ class Tokenizer:
         """
         text = b"".join(self._pieces[token] for token in ids).decode("utf-8", "replace")
         return text.replace("▁", " ").strip()
+
+    def pieces(self, ids: Iterable[int]) -> list[bytes]:
+        """What each of ``ids`` adds to the text: ``▁`` for a space, in UTF-8 (parts of) characters."""
+        return [self._pieces[token] for token in ids]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids that decode to ``text`` behind a space, as the tokenizer that the model was trained with splits it.
+
+        The pieces are those of a byte pair encoding in the order in which they were merged: the pair with the lowest
+        id is joined first. What has no piece becomes bytes.
+        """
+        parts = ["▁", *text.strip().replace(" ", "▁")]
+        while True:
+            joined = [self._ids.get((one + two).encode(), len(self)) for one, two in pairwise(parts)]
+            best = min(joined, default=len(self))
+            if best == len(self):
+                break
+            at = joined.index(best)
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        ids: list[int] = []
+        for part in parts:
+            raw = part.encode()
+            ids += [self._ids[raw]] if raw in self._ids else [_BYTES + byte for byte in raw]
+        return ids
 
 
 def _pieces(data: bytes) -> list[bytes]:

@@ -1,0 +1,293 @@
+"""An account's vocabulary at work: where a phrase was said and something like it was heard, the phrase is written.
+
+Decoding is greedy and stays so; what it heard is looked through afterwards, in two ways.
+
+*As it is written.* Words that are a phrase, or one of its ``soundsLike`` forms, become the phrase as it is written.
+
+*Nearly.* Where words sound like a phrase (:mod:`gateway.speech.phonetics`), the model itself is asked: how likely
+does it find the utterance with the phrase in their place, given the audio? The phrase is taken if that is not much less
+likely than what was heard. A model that has never seen a name gives it little, but where something else was said it
+gives it next to nothing: there is room between the two, and no phrase gets in that the audio speaks against.
+
+The usual way, a bonus on the tokens that go on along a prefix tree of all phrases, which is given back where one is
+left unfinished, was measured beside it (``docs/vocabulary.md``): in a greedy search it finds half as many, for a phrase
+must be ahead from its first token on, and what is heard in its place often begins with another sound.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import threading
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from statistics import fmean
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+
+from gateway.speech.graphs import Decoding
+from gateway.speech.phonetics import key, spoken
+from gateway.speech.tokenizer import END, START, Tokenizer
+from gateway.speech.vocabulary import Vocabulary
+
+__all__ = ["SPARE", "Ask", "Bias", "Biases", "asked"]
+
+Ask = Callable[[Sequence[int]], float | None]
+"""The log-probability of an utterance's tokens and its end, given its audio; None if it cannot be told."""
+
+SPARE = 24
+"""Tokens by which an utterance may become longer: a decoder's caches need room for them."""
+
+# What an unlikely text may cost: the phrase is taken if log-probability lost, a bonus for each of its tokens (a rare
+# word is many, each of them a surprise) and a penalty for sounding unlike it come to more than the least.
+PER_TOKEN = 1.0
+PER_DISTANCE = 5.0
+LEAST = -12.0
+
+# Sounds that have to be changed, of all: nearer are the candidates. The nearest are asked for.
+FARTHEST = 0.45
+MOST_ASKED = 6
+
+# Shorter keys (about a syllable) are like too much: such a phrase is found by its spelling only.
+_LEAST_KEY = 5
+
+# A phrase of so many words may have been heard as more.
+_MORE_WORDS = 2
+_MOST_WORDS = 6
+
+# Of a token that a softmax in float32 gives 0.
+_LEAST_LIKELY = 1e-12
+
+# A genitive's s is a word of its own: it may belong to a name or not.
+_WORD = re.compile(r"[^\W_]+(?:['’](?!s\b)[^\W_]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A word of what was heard: its tokens are ``ids[first:last]``, which may hold a bit of what stands beside it.
+
+    ``opens`` and ``closes`` say that nothing is lost if something else begins or ends in its place.
+    """
+
+    text: str
+    first: int
+    last: int
+    opens: bool
+    closes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The phrase ``entry`` in the place of ``ids[first:last]``."""
+
+    entry: int
+    first: int
+    last: int
+    distance: float = 0.0
+
+    def meets(self, other: _Change) -> bool:
+        """Whether both are about one token."""
+        return self.first < other.last and other.first < self.last
+
+
+@dataclass(slots=True)
+class _Said:
+    """Tokens with their probabilities, and which of them are settled."""
+
+    ids: list[int]
+    probabilities: list[float]
+    settled: list[bool]
+
+    def change(self, change: _Change, ids: Sequence[int]) -> None:
+        """Put ``ids`` in place; they are as sure as what was heard there, for that is how clear the sounds were."""
+        place = slice(change.first, change.last)
+        self.probabilities[place] = [fmean(self.probabilities[place])] * len(ids)
+        self.settled[place] = [True] * len(ids)
+        self.ids[place] = ids
+
+
+class Bias:
+    """A vocabulary made ready for one tokenizer; does not change, so that any thread may use it.
+
+    Args:
+        vocabulary: the phrases; of two that are heard alike the first counts.
+        tokenizer: of the model.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._ids = [tokenizer.encode(entry.phrase) for entry in vocabulary]
+        self._as_heard = [entry.phrase.islower() for entry in vocabulary]
+        self._exact: dict[tuple[str, ...], int] = {}
+        keys: dict[tuple[str, int], None] = {}
+        for at, entry in enumerate(vocabulary):
+            for form in (entry.phrase, *_spelled(entry.phrase), *entry.sounds_like):
+                if words := _folded(form):
+                    self._exact.setdefault(words, at)
+            for form in (entry.phrase, *entry.sounds_like):
+                keys |= {(each, at): None for each in spoken(form) if len(each) >= _LEAST_KEY}
+        self._keys = [each for each, _ in keys]
+        self._entries = [at for _, at in keys]
+        self._longest = max((len(words) for words in self._exact), default=0)
+        self._most_words = min(self._longest + _MORE_WORDS, _MOST_WORDS)
+        self._longest_key = max(map(len, self._keys), default=0)
+
+    def revised(self, ids: Sequence[int], probabilities: Sequence[float], ask: Ask) -> tuple[list[int], list[float]]:
+        """What was heard, with the phrases.
+
+        Args:
+            ids: tokens of an utterance.
+            probabilities: theirs.
+            ask: the model, with the utterance in its ear; asked about a few texts at the most.
+
+        Returns:
+            Tokens and probabilities; what was put in has the mean probability of what it replaces.
+        """
+        said = _Said(list(ids), list(probabilities), [False] * len(ids))
+        for change in reversed(list(self._as_written(self._words(said.ids)))):
+            said.change(change, self._ids[change.entry] if change.entry >= 0 else said.ids[change.first : change.last])
+        for change in sorted(self._agreed(said, ask), key=lambda each: each.first, reverse=True):
+            said.change(change, self._ids[change.entry])
+        return said.ids, said.probabilities
+
+    def _words(self, ids: Sequence[int]) -> list[_Word]:
+        """The words, each with its tokens."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        pieces = [decoder.decode(piece).replace("▁", " ") for piece in self._tokenizer.pieces(ids)]
+        starts = [0, *accumulate(map(len, pieces))]
+        text = "".join(pieces)
+        words = []
+        for found in _WORD.finditer(text):
+            first = bisect_right(starts, found.start()) - 1
+            last = bisect_left(starts, found.end())
+            before = text[starts[first] : found.start()]
+            if not before and first and pieces[first - 1] == "-":
+                # The recognizer's, between a word and what it took for another.
+                first, before = first - 1, "-"
+            opens = before in (" ", "-") or not found.start()
+            words.append(_Word(found.group(), first, last, opens, starts[last] == found.end()))
+        return words
+
+    def _as_written(self, words: Sequence[_Word]) -> Iterator[_Change]:
+        """Where a phrase or a form of it stands, the longest first; a negative entry leaves the words as they are."""
+        folded = [word.text.casefold() for word in words]
+        at = 0
+        while at < len(words):
+            for count in range(min(self._longest, len(words) - at), 0, -1):
+                entry = self._exact.get(tuple(folded[at : at + count]))
+                if entry is not None and words[at].opens and words[at + count - 1].closes:
+                    same = self._as_heard[entry] and self._exact_of(entry) == tuple(folded[at : at + count])
+                    yield _Change(-1 if same else entry, words[at].first, words[at + count - 1].last)
+                    at += count
+                    break
+            else:
+                at += 1
+
+    def _exact_of(self, entry: int) -> tuple[str, ...]:
+        return _folded(self._tokenizer.decode(self._ids[entry]))
+
+    def _agreed(self, said: _Said, ask: Ask) -> list[_Change]:
+        """Where the model agrees that a phrase was said; no two in one place."""
+        likely = self._candidates(said)
+        own = ask(said.ids) if likely else None
+        if own is None:
+            return []
+        worth: list[tuple[float, _Change]] = []
+        for change in likely:
+            ids = self._ids[change.entry]
+            other = ask([*said.ids[: change.first], *ids, *said.ids[change.last :]])
+            if other is not None:
+                worth.append((other - own + PER_TOKEN * len(ids) - PER_DISTANCE * change.distance, change))
+        agreed: list[_Change] = []
+        for value, change in sorted(worth, key=lambda each: each[0], reverse=True):
+            if value > LEAST and not any(change.meets(other) for other in agreed):
+                agreed.append(change)
+        return agreed
+
+    def _candidates(self, said: _Said) -> list[_Change]:
+        """The places that sound most like a phrase, the likest first."""
+        words = self._words(said.ids)
+        keys = [key(word.text, letters=True) for word in words]
+        spans: dict[tuple[int, int], str] = {}
+        for start in range(len(words) if self._keys else 0):
+            for end in range(start + 1, min(start + self._most_words, len(words)) + 1):
+                heard = "".join(keys[start:end])
+                if any(said.settled[words[end - 1].first : words[end - 1].last]) or len(heard) > 2 * self._longest_key:
+                    break
+                if words[start].opens and words[end - 1].closes:
+                    spans[words[start].first, words[end - 1].last] = heard
+        if not spans:
+            return []
+        apart = cdist(self._keys, list(spans.values()), scorer=Levenshtein.normalized_distance, score_cutoff=FARTHEST)
+        places = list(spans)
+        nearest: dict[tuple[int, int, int], float] = {}
+        for form, span in np.argwhere(apart <= FARTHEST):
+            change = (self._entries[form], *places[span])
+            nearest[change] = min(nearest.get(change, 1.0), float(apart[form, span]))
+        found = [_Change(*change, distance) for change, distance in nearest.items()]
+        return sorted(found, key=lambda change: change.distance)[:MOST_ASKED]
+
+
+class Biases:
+    """Vocabularies made ready, the last ones used; thread-safe.
+
+    Args:
+        tokenizer: of the model.
+        most: vocabularies that are kept.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, most: int = 64) -> None:
+        self._tokenizer = tokenizer
+        self._most = most
+        self._lock = threading.Lock()
+        self._ready: OrderedDict[Vocabulary, Bias] = OrderedDict()  # longest unused first; under the lock
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def of(self, vocabulary: Vocabulary) -> Bias | None:
+        """The vocabulary made ready, which takes some milliseconds the first time; None for an empty one."""
+        if not vocabulary:
+            return None
+        with self._lock:
+            if (bias := self._ready.get(vocabulary)) is None:
+                bias = self._ready[vocabulary] = Bias(vocabulary, self._tokenizer)
+                if len(self._ready) > self._most:
+                    self._ready.popitem(last=False)
+            self._ready.move_to_end(vocabulary)
+            return bias
+
+
+def asked(decoding: Decoding, row: int, room: int, before: Sequence[int] = ()) -> Ask:
+    """Ask a row that is done.
+
+    Args:
+        decoding: of its batch.
+        row: its number there.
+        room: tokens that it can say; nothing is known of a longer text.
+        before: tokens that were said to it before its own.
+    """
+
+    def ask(ids: Sequence[int]) -> float | None:
+        said = np.array([START, *before, *ids], np.int64)
+        likely = decoding.say(row, said) if len(said) <= room else None
+        if likely is None:
+            return None
+        following = likely[np.arange(len(before), len(said)), [*ids, END]]
+        return float(np.log(np.maximum(following, _LEAST_LIKELY)).sum())
+
+    return ask
+
+
+def _folded(text: str) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in _WORD.findall(text))
+
+
+def _spelled(phrase: str) -> list[str]:
+    """An abbreviation letter by letter: ``I. E. E. E.`` is read as four words."""
+    return [" ".join(phrase)] if phrase.isupper() and phrase.isalpha() and len(phrase) > 1 else []
