@@ -81,6 +81,9 @@ LIVE_DROPPED = Counter(
 WEBHOOK_POSTS = Counter("gateway_webhook_posts_total", "Posts by result", ["result"], registry=REGISTRY)
 WEBHOOK_DROPPED = Counter("gateway_webhook_dropped_total", "Posts dropped, by reason", ["reason"], registry=REGISTRY)
 WEBHOOK_QUEUE = Gauge("gateway_webhook_queue", "Posts waiting", registry=REGISTRY)
+WEBHOOK_TOKENS = Counter(
+    "gateway_webhook_tokens_total", "Access tokens asked for (OAuth2), by result", ["result"], registry=REGISTRY
+)
 STORE_SECONDS = Histogram("gateway_store_commit_seconds", "Time of one commit", registry=REGISTRY)
 STORE_QUEUE = Gauge("gateway_store_queue", "Rows waiting to be committed", registry=REGISTRY)
 STORE_FAILED = Counter("gateway_store_failed_total", "Commits that failed", registry=REGISTRY)

@@ -16,10 +16,9 @@ from gateway.config.sections import (
     TlsSettings,
     TwilioSettings,
     VadSettings,
-    WebhookAuth,
-    WebhookSettings,
 )
 from gateway.config.settings import Settings
+from gateway.config.webhook import WebhookAuth, WebhookDelivery, WebhookSettings
 
 __all__ = [
     "ENV_PREFIX",
@@ -34,6 +33,7 @@ __all__ = [
     "TwilioSettings",
     "VadSettings",
     "WebhookAuth",
+    "WebhookDelivery",
     "WebhookSettings",
     "load",
     "variables",

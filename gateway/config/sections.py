@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 __all__ = [
     "ENV_PREFIX",
@@ -20,8 +20,6 @@ __all__ = [
     "TlsSettings",
     "TwilioSettings",
     "VadSettings",
-    "WebhookAuth",
-    "WebhookSettings",
 ]
 
 ENV_PREFIX = "GATEWAY_"
@@ -33,15 +31,6 @@ class SignaturePolicy(StrEnum):
     OFF = "off"
     LOG = "log"
     REQUIRE = "require"
-
-
-class WebhookAuth(StrEnum):
-    """How the gateway shows itself to the webhook target."""
-
-    NONE = "none"
-    SECRET = "secret"  # noqa: S105 - the name of a method, not a secret
-    MTLS = "mtls"
-    OAUTH2 = "oauth2"
 
 
 class Section(BaseModel):
@@ -74,52 +63,6 @@ class TwilioSettings(Section):
     def _token_for_signature(self) -> Self:
         if self.signature is not SignaturePolicy.OFF and self.auth_token is None:
             msg = "signature 'log' or 'require' needs GATEWAY_TWILIO__AUTH_TOKEN"
-            raise ValueError(msg)
-        return self
-
-
-class WebhookSettings(Section):
-    """Where transcripts are posted, and how."""
-
-    url: str | None = Field(None, description="http(s) URL that transcripts are posted to; unset: no webhook")
-    auth: WebhookAuth = Field(WebhookAuth.NONE, description="none, secret, mtls or oauth2")
-    secret_name: str = Field(
-        "Authorization", min_length=1, description="header or URL parameter that carries the secret"
-    )
-    secret_value: SecretStr | None = Field(None, description="the secret itself")
-    secret_in: Literal["header", "query"] = Field("header", description="header or query")
-    ca: Path | None = Field(None, description="PEM file with the CAs the target's certificate is checked against")
-    client_cert: Path | None = Field(None, description="PEM client certificate, for mtls")
-    client_key: Path | None = Field(None, description="PEM client key, for mtls")
-    oauth2_token_url: str | None = Field(None, description="token endpoint, for oauth2")
-    oauth2_client_id: str | None = Field(None, description="client id, for oauth2")
-    oauth2_client_secret: SecretStr | None = Field(None, description="client secret, for oauth2")
-    oauth2_scope: str | None = Field(None, description="scope asked for, for oauth2")
-    timeout: float = Field(5.0, gt=0, le=60, description="seconds a post may take")
-    queue_items: int = Field(10_000, ge=1, description="posts that may wait; the oldest is dropped first")
-    queue_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024, description="bytes that may wait")
-    connections: int = Field(64, ge=1, le=1024, description="posts in flight at once")
-
-    @field_validator("url")
-    @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            msg = "must begin with http:// or https://"
-            raise ValueError(msg)
-        return value
-
-    @model_validator(mode="after")
-    def _details_for_auth(self) -> Self:
-        needed: dict[WebhookAuth, tuple[str, ...]] = {
-            WebhookAuth.NONE: (),
-            WebhookAuth.SECRET: ("secret_value",),
-            WebhookAuth.MTLS: ("client_cert", "client_key"),
-            WebhookAuth.OAUTH2: ("oauth2_token_url", "oauth2_client_id", "oauth2_client_secret"),
-        }
-        missing = [name for name in needed[self.auth] if getattr(self, name) is None]
-        if missing:
-            variables = ", ".join(f"{ENV_PREFIX}WEBHOOK__{name.upper()}" for name in missing)
-            msg = f"auth '{self.auth}' needs {variables}"
             raise ValueError(msg)
         return self
 

@@ -21,8 +21,8 @@ from gateway.config.sections import (
     TlsSettings,
     TwilioSettings,
     VadSettings,
-    WebhookSettings,
 )
+from gateway.config.webhook import WebhookSettings
 
 __all__ = ["Settings"]
 

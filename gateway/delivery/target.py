@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
 from gateway._version import __version__
 from gateway.config import WebhookAuth, WebhookSettings
+from gateway.delivery.https import FAILURES, error_word, new_session, read_answer, retry_after, status_ok, tls_context
+from gateway.delivery.oauth2 import TokenError, TokenSource
+from gateway.delivery.signature import SIGNATURE_HEADER, sign
 from gateway.errors import ConfigError
 
-__all__ = ["PostResult", "Target"]
+__all__ = ["MESSAGE_ID_HEADER", "PostResult", "Target"]
 
-# More of an answer is not read.
-_ANSWER_BYTES = 64 * 1024
+MESSAGE_ID_HEADER = "X-Gateway-Message-Id"
+"""The same for every sending of the same utterance: what a receiver tells repeats by."""
 
-# Shorter than the keep-alive of common servers (uvicorn 5 s, nginx 75 s): a post that meets a connection just being
-# closed would be lost, since there is no second try.
-_KEEPALIVE_SECONDS = 4.0
+# A target that asks for more, by mistake or by malice, would let everything expire.
+_RETRY_AFTER_MOST = 900.0
 
 # RFC 9110 §5.1 (names) and §5.5 (values), without obs-text.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -32,11 +32,16 @@ _HEADER_VALUE = re.compile(r"[!-~]([ \t!-~]*[!-~])?")
 
 @dataclass(frozen=True, slots=True)
 class PostResult:
-    """How one post went. ``reason`` is empty when the target took it (2xx), else one of a small set of words."""
+    """How one post went.
+
+    ``reason`` is empty when the target took it (2xx), else one of a small set of words. ``retry_after`` is how many
+    seconds the target asked to be left alone for, with 429 or 503; 0 if it did not.
+    """
 
     status: int | None
     ms: float
     reason: str
+    retry_after: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -45,19 +50,19 @@ class PostResult:
 
 
 class Target:
-    """The URL that is posted to, with its authentication and its connections.
+    """The URL that is posted to, with its authentication, its signature and its connections.
+
+    Args:
+        settings: the webhook's.
+        tokens: for oauth2; None: made from the settings.
 
     Raises:
-        ConfigError: the settings cannot work: no URL, an unreadable certificate, a secret that fits no header,
-            or a kind of authentication that this version does not have.
+        ConfigError: the settings cannot work: no URL, an unreadable certificate, a secret that fits no header.
     """
 
-    def __init__(self, settings: WebhookSettings) -> None:
+    def __init__(self, settings: WebhookSettings, *, tokens: TokenSource | None = None) -> None:
         if settings.url is None:
             msg = "GATEWAY_WEBHOOK__URL: is not set; set the http(s) URL that transcripts are posted to"
-            raise ConfigError(msg)
-        if settings.auth is WebhookAuth.OAUTH2:
-            msg = "GATEWAY_WEBHOOK__AUTH: oauth2 is not available in this version; use none, secret or mtls"
             raise ConfigError(msg)
         self._url = URL(settings.url)
         if not self._url.host:
@@ -65,8 +70,14 @@ class Target:
             raise ConfigError(msg)
         self._headers = {"Content-Type": "application/json", "User-Agent": f"gateway/{__version__}"}
         self._add_secret(settings)
-        self._tls = _tls_context(settings)
-        self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
+        self._tls = None
+        if self._url.scheme == "https":
+            self._tls = tls_context(settings.ca, "GATEWAY_WEBHOOK__CA", settings.client_cert, settings.client_key)
+        self._tokens = tokens
+        if tokens is None and settings.auth is WebhookAuth.OAUTH2:
+            self._tokens = TokenSource(settings)
+        self._signing = None if settings.signing_secret is None else settings.signing_secret.get_secret_value()
+        self._timeout = settings.timeout
         self._connections = settings.connections
         self._session: aiohttp.ClientSession | None = None
 
@@ -90,94 +101,61 @@ class Target:
             raise ConfigError(msg)
         self._headers[name] = value
 
-    async def post(self, body: bytes) -> PostResult:
-        """POST once; never raises for what the target or the way to it does."""
+    async def post(self, body: bytes, message_id: str | None = None) -> PostResult:
+        """POST; never raises for what the target or the way to it does.
+
+        Sent once. With oauth2 a 401 may only mean that the token was withdrawn: then once more with a new one.
+        """
         # Not the loop's clock: uvloop reads it once a turn, in whole milliseconds.
         began = time.perf_counter()
-        status: int | None = None
+        headers = dict(self._headers)
+        if message_id is not None:
+            headers[MESSAGE_ID_HEADER] = message_id
+        if self._signing is not None:
+            headers[SIGNATURE_HEADER] = sign(self._signing, body, int(time.time()))
         try:
-            async with self._open_session().post(
-                self._url, data=body, headers=self._headers, allow_redirects=False
-            ) as response:
+            status, reason, wait = await self._authorized(body, headers)
+        except TokenError as error:
+            status, reason, wait = None, error.reason, 0.0
+        return PostResult(status, (time.perf_counter() - began) * 1000, reason, wait)
+
+    async def _authorized(self, body: bytes, headers: dict[str, str]) -> tuple[int | None, str, float]:
+        if self._tokens is None:
+            return await self._send(body, headers)
+        token = await self._tokens.token()
+        sent = await self._send(body, headers | {"Authorization": f"Bearer {token}"})
+        if sent[0] == HTTPStatus.UNAUTHORIZED and self._tokens.reject(token):
+            token = await self._tokens.token()
+            sent = await self._send(body, headers | {"Authorization": f"Bearer {token}"})
+        return sent
+
+    async def _send(self, body: bytes, headers: dict[str, str]) -> tuple[int | None, str, float]:
+        """Status, reason, and what Retry-After asks for."""
+        status: int | None = None
+        wait = 0.0
+        if self._session is None:
+            self._session = new_session(self._tls, self._timeout, self._connections)
+        try:
+            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 status = response.status
-                await _discard(response)
-        except (TimeoutError, aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
+                if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+                    wait = retry_after(response.headers.get("Retry-After"), _RETRY_AFTER_MOST)
+                await read_answer(response)
+        except FAILURES as error:
             # With the status the target has answered; what became of the rest of it does not matter.
-            reason = _word(error) if status is None else _status_word(status)
+            reason = error_word(error) if status is None else _status_word(status)
         else:
             reason = _status_word(status)
-        return PostResult(status, (time.perf_counter() - began) * 1000, reason)
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=self._connections, ssl=self._tls or True, keepalive_timeout=_KEEPALIVE_SECONDS
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # An answer is thrown away as it comes; unpacking it would only let it grow.
-                auto_decompress=False,
-            )
-        return self._session
+        return status, reason, wait
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._tokens is not None:
+            await self._tokens.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
-async def _discard(response: aiohttp.ClientResponse) -> None:
-    """Read the answer, so that the connection can be used again; aiohttp closes one that has more to say."""
-    left = _ANSWER_BYTES
-    while left > 0:
-        chunk = await response.content.read(left)
-        if not chunk:
-            return
-        left -= len(chunk)
-
-
 def _status_word(status: int) -> str:
-    return "" if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"status {status}"
-
-
-def _word(error: Exception) -> str:
-    """One of: timeout, tls, dns, connect, disconnected, protocol."""
-    # Order matters: aiohttp's errors are also OSErrors and ClientErrors.
-    words: tuple[tuple[type[Exception], str], ...] = (
-        (TimeoutError, "timeout"),
-        (aiohttp.ClientSSLError, "tls"),
-        (ssl.SSLError, "tls"),
-        (aiohttp.ClientConnectorDNSError, "dns"),
-        (aiohttp.ClientConnectorError, "connect"),
-        (aiohttp.ServerDisconnectedError, "disconnected"),
-        (OSError, "disconnected"),
-    )
-    return next((word for kind, word in words if isinstance(error, kind)), "protocol")
-
-
-def _tls_context(settings: WebhookSettings) -> ssl.SSLContext | None:
-    """For https: at least TLS 1.2, the settings' CAs and client certificate."""
-    if settings.url is None or not settings.url.startswith("https://"):
-        return None
-    try:
-        context = ssl.create_default_context(cafile=_path(settings.ca))
-    except (OSError, ssl.SSLError) as error:
-        msg = f"GATEWAY_WEBHOOK__CA: {settings.ca} is no readable PEM file of CA certificates"
-        raise ConfigError(msg) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.auth is WebhookAuth.MTLS and settings.client_cert is not None:
-        try:
-            context.load_cert_chain(settings.client_cert, settings.client_key)
-        except (OSError, ssl.SSLError) as error:
-            msg = (
-                "GATEWAY_WEBHOOK__CLIENT_CERT, __CLIENT_KEY: must be PEM files of a certificate and its unencrypted key"
-            )
-            raise ConfigError(msg) from error
-    return context
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+    return "" if status_ok(status) else f"status {status}"

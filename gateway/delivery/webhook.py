@@ -20,7 +20,7 @@ from gateway.delivery.target import PostResult, Target
 from gateway.ids import new_stream_id
 from gateway.metrics import DELIVERY_SECONDS, WEBHOOK_DROPPED, WEBHOOK_POSTS, WEBHOOK_QUEUE
 
-__all__ = ["OnOutcome", "Post", "PostResult", "WebhookPublisher"]
+__all__ = ["OnOutcome", "Post", "PostResult", "WebhookPublisher", "result_label"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,12 @@ class Post:
 
 OnOutcome = Callable[[Post, str, str], None]
 """Called with the post, ``delivered``, ``failed`` or ``dropped``, and the reason (empty when delivered)."""
+
+
+def result_label(reason: str) -> str:
+    """A reason as a label: of a status its hundred only, to keep the series few."""
+    word, status, number = reason.partition("status ")
+    return f"{word}{status}{number[:1]}xx" if status else reason
 
 
 class WebhookPublisher:
@@ -117,7 +123,7 @@ class WebhookPublisher:
         WEBHOOK_QUEUE.set(len(self._waiting))
 
     async def _send(self, post: Post) -> None:
-        result = await self._target.post(post.body)
+        result = await self._target.post(post.body, post.message_id)
         if result.ok:
             DELIVERY_SECONDS.observe(asyncio.get_running_loop().time() - post.endpoint_at)
             WEBHOOK_POSTS.labels("delivered").inc()
@@ -142,8 +148,7 @@ class WebhookPublisher:
             self._idle.set()
 
     def _fail(self, post: Post, reason: str) -> None:
-        # A result is a word, or "status" and a number: one label for each hundred keeps the series few.
-        WEBHOOK_POSTS.labels(f"{reason[:8]}xx" if reason.startswith("status ") else reason).inc()
+        WEBHOOK_POSTS.labels(result_label(reason)).inc()
         self._log(f"failed ({reason})")
         self._on_outcome(post, "failed", reason)
 
