@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ from models.prepare import Prepared, prepare
 from .architecture import must_be_moonshine
 from .tokenizer import START
 
-__all__ = ["Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
+__all__ = ["FRAME_MS", "Attended", "Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
 
 # Not structlog: a command that has set up no logs keeps its standard output to itself.
 log = logging.getLogger(__name__)
@@ -42,6 +43,21 @@ Caches = dict[str, NDArray[np.float32]]
 
 # The encoder's convolutions have strides 64, 3 and 2: a frame of its output stands for 384 samples.
 _STRIDE = 384
+
+FRAME_MS = 24
+"""The same in ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """What the decoder had in its ear as it said a row's tokens.
+
+    ``probabilities`` (tokens,): how sure it was of each; ``weights`` (tokens, frames): how much of its attention to the
+    audio each frame had, the mean of all heads in the upper half of the layers, so that a token's sum is 1.
+    """
+
+    probabilities: Probabilities
+    weights: NDArray[np.float32]
 
 
 class Decoding(Protocol):
@@ -61,6 +77,12 @@ class Decoding(Protocol):
 
     def shrink(self, keep: Sequence[int]) -> None:
         """Go on with the rows ``keep`` alone, in that order."""
+
+    def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
+        """What was in the ear while a row that is done said ``tokens``, all that it said; it can say no more then.
+
+        None if these graphs do not tell.
+        """
 
 
 class Graphs(Protocol):
@@ -140,6 +162,8 @@ class _Bound:
             if entry.name.startswith("own_"):
                 _, heads, _, width = entry.shape
                 self._own[entry.name] = np.zeros((rows, heads, tokens, width), np.float32)
+        asks = [entry.name for entry in step.get_outputs() if entry.name.startswith("query_")]
+        self._asks = sorted(asks, key=lambda name: int(name.removeprefix("query_")))
         (self._vocabulary,) = (entry.shape[-1] for entry in step.get_outputs() if entry.name == "probabilities")
         self._tokens = tokens
         self._past = np.zeros(rows, np.int32)
@@ -156,7 +180,7 @@ class _Bound:
             "total": self._total,
             "frames": self._frames,
         }
-        self._binding = _bound(self._session, inputs | self._cross, self._own, self._likely)
+        self._binding = _bound(self._session, inputs | self._cross, self._own, {"probabilities": self._likely})
 
     def step(self, tokens: Tokens) -> Probabilities:
         self._token[:, 0] = tokens
@@ -167,6 +191,12 @@ class _Bound:
         return self._likely[:, 0]
 
     def say(self, row: int, tokens: Tokens) -> Probabilities | None:
+        likely = self._say(row, tokens, {})
+        self._past[row] = len(tokens)
+        return likely
+
+    def _say(self, row: int, tokens: Tokens, asked: Caches) -> Probabilities:
+        """Say a row's first tokens; what they ask of the audio is put into the arrays ``asked``, by output."""
         count = len(tokens)
         likely: Probabilities = np.zeros((1, count, self._vocabulary), np.float32)
         inputs: dict[str, NDArray[Any]] = {
@@ -176,10 +206,24 @@ class _Bound:
             "frames": self._frames[row : row + 1],
         }
         cross, own = ({name: array[row : row + 1] for name, array in of.items()} for of in (self._cross, self._own))
-        self._session.run_with_iobinding(_bound(self._session, inputs | cross, own, likely))
-        self._past[row] = count
+        binding = _bound(self._session, inputs | cross, own, asked | {"probabilities": likely})
+        self._session.run_with_iobinding(binding)
         result: Probabilities = likely[0]
         return result
+
+    def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
+        """The upper half of the layers: the lower ones look at sounds wherever they are, the upper at the word."""
+        count, frames = len(tokens), int(self._frames[row])
+        _, heads, _, size = self._cross["cross_key_0"].shape
+        upper = self._asks[len(self._asks) // 2 :]
+        asked: Caches = {name: np.zeros((1, count, heads * size), np.float32) for name in upper}
+        likely = self._say(row, np.array([START, *tokens[:-1]], np.int64), asked)
+        weights = np.zeros((count, frames), np.float32)
+        for name, query in asked.items():
+            keys = self._cross[name.replace("query_", "cross_key_")][row, :, :frames]
+            apart = query.reshape(count, heads, size).transpose(1, 0, 2)
+            weights += _softmax(apart @ keys.transpose(0, 2, 1)).sum(axis=0)
+        return Attended(likely[np.arange(count), list(tokens)], weights / np.float32(heads * len(upper)))
 
     def unsay(self, row: int, left: int) -> None:
         self._past[row] = left
@@ -196,15 +240,13 @@ class _Bound:
         self._bind()
 
 
-def _bound(
-    step: ort.InferenceSession, inputs: dict[str, NDArray[Any]], own: Caches, likely: Probabilities
-) -> ort.IOBinding:
+def _bound(step: ort.InferenceSession, inputs: dict[str, NDArray[Any]], own: Caches, fetched: Caches) -> ort.IOBinding:
     """The step bound to arrays, which must outlive it; the own caches are read and written in place."""
     binding = step.io_binding()
     for name, array in (inputs | own).items():
         binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
     outputs = {name.replace("own_", "new_"): array for name, array in own.items()}
-    for name, array in (outputs | {"probabilities": likely}).items():
+    for name, array in (outputs | fetched).items():
         binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
     return binding
 
@@ -292,6 +334,10 @@ class _Growing:
 
     def say(self, row: int, tokens: Tokens) -> Probabilities | None:
         """The caches of a row cannot run ahead of the others here."""
+        return None
+
+    def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
+        """The files as they came do not put their attention out."""
         return None
 
     def unsay(self, row: int, left: int) -> None:

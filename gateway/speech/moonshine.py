@@ -17,10 +17,10 @@ import numpy as np
 import soxr
 
 from gateway.errors import InternalError, ModelError
-from gateway.speech import search
+from gateway.speech import search, words
 from gateway.speech.drafts import Drafts
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
-from gateway.speech.graphs import Audio, Decoding, load
+from gateway.speech.graphs import Attended, Audio, Decoding, load
 from gateway.speech.seams import overlapped, sewn
 from gateway.speech.tokenizer import END, START, Tokenizer
 from models import manifest
@@ -113,6 +113,9 @@ class _Row:
     ids: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     done: bool = False
+    # Asked for: what was in the ear as its tokens were said.
+    times: bool = False
+    heard: Attended | None = None
 
     def take(self, token: int, probability: float) -> None:
         """Add the next token, or end the row."""
@@ -177,7 +180,8 @@ class Moonshine:
         heard = [session.pcm() for session in sessions]
         audio = [prepare(pcm) for pcm in heard]
         spoken = [at for at, samples in enumerate(audio) if samples.any()]
-        decoded = self._decode([audio[at] for at in spoken], [self._drafts.of(heard[at]) for at in spoken])
+        timed = [sessions[at].options.word_times and kinds[at] is not Kind.PARTIAL for at in spoken]
+        decoded = self._decode([audio[at] for at in spoken], [self._drafts.of(heard[at]) for at in spoken], timed)
         for at, row in zip(spoken, decoded, strict=True):
             if kinds[at] is Kind.FINAL:
                 self._drafts.drop(heard[at])
@@ -186,8 +190,8 @@ class Moonshine:
         rows = iter(decoded)
         # Digital silence has nothing to decode, and the model would invent something.
         return [
-            self._sewn(self._hypothesis(next(rows) if samples.any() else _Row(0), kind), session)
-            for samples, kind, session in zip(audio, kinds, sessions, strict=True)
+            self._sewn(self._hypothesis(next(rows) if samples.any() else _Row(0), kind, pcm), session, kind)
+            for samples, pcm, kind, session in zip(audio, heard, kinds, sessions, strict=True)
         ]
 
     def warm_up(self) -> None:
@@ -207,22 +211,26 @@ class Moonshine:
             )
             raise ModelError(msg)
 
-    def _hypothesis(self, row: _Row, kind: Kind) -> Hypothesis:
+    def _hypothesis(self, row: _Row, kind: Kind, pcm: Pcm) -> Hypothesis:
+        """What the row makes of ``pcm``."""
         text = self._tokenizer.decode(row.ids)
         # What it hears in hold music and noise is often a mere "♪": nothing was said.
         if not any(map(str.isalnum, text)):
             return Hypothesis(text="", final=kind is Kind.FINAL)
         confidence = float(np.mean(row.probabilities))
         said = tuple(row.ids)
-        return Hypothesis(text, kind is Kind.FINAL, confidence, length=len(said), said=said)
+        timed = words.tokens(self._tokenizer.pieces(said), row.heard, pcm) if row.heard else ()
+        return Hypothesis(text, kind is Kind.FINAL, confidence, timed, length=len(said), said=said)
 
-    def _sewn(self, first: Hypothesis, session: MoonshineSession) -> Hypothesis:
+    def _sewn(self, first: Hypothesis, session: MoonshineSession, kind: Kind) -> Hypothesis:
         """The hypothesis; behind a cut, that of a decode from before the cut, if it fits there."""
         past = session.past
         if past is None or not past.cut:
             return first
-        (row,) = self._decode([prepare(overlapped(past.pcm, session.pcm()))])
-        return sewn(past.hypothesis, first, self._hypothesis(row, Kind.FINAL if first.final else Kind.SPECULATIVE))
+        both = overlapped(past.pcm, session.pcm())
+        (row,) = self._decode([prepare(both)], timed=[session.options.word_times and kind is not Kind.PARTIAL])
+        found = sewn(past.hypothesis, first, self._hypothesis(row, kind, both))
+        return replace(found, tokens=words.fitted(found.tokens, found.text)) if found.tokens else found
 
     def _hear_again(self, session: MoonshineSession, first: Hypothesis, kind: Kind) -> Hypothesis:
         """The surer of a first and a second hearing (:mod:`gateway.speech.search`)."""
@@ -232,14 +240,24 @@ class Moonshine:
             return first
         row = _Row(token_limit(2 * len(own), self._tokens_per_second))
         search.go_on(self._graphs, prepare(both), past.hypothesis.said, first.said, row)
-        second = self._hypothesis(row, kind)
+        second = self._hypothesis(row, kind, own)
         if not second.said or second.confidence <= first.confidence:
             return first
+        if session.options.word_times:
+            # Of its own audio: behind the utterance before, times would be of both.
+            row.heard = self._graphs.begin([prepare(own)], len(row.ids)).attend(0, row.ids)
+            second = self._hypothesis(row, kind, own)
         # A full stop that ends the utterance before, not this one's.
-        return replace(second, text=second.text.lstrip(" .,!?;:"))
+        text = second.text.lstrip(" .,!?;:")
+        return replace(second, text=text, tokens=words.fitted(second.tokens, text))
 
-    def _decode(self, audio: Sequence[Audio], drafts: Sequence[Sequence[int]] = ()) -> list[_Row]:
-        """The rows of ``audio``; a draft is what a row is thought to say, empty or left out if nobody knows."""
+    def _decode(
+        self, audio: Sequence[Audio], drafts: Sequence[Sequence[int]] = (), timed: Sequence[bool] = ()
+    ) -> list[_Row]:
+        """The rows of ``audio``; a draft is what a row is thought to say, empty or left out if nobody knows.
+
+        ``timed``: of which rows it is told what was in the ear as they were said; of none if left out.
+        """
         if not audio:
             return []
         rows = [_Row(token_limit(len(samples), self._tokens_per_second)) for samples in audio]
@@ -249,7 +267,10 @@ class Moonshine:
         for index, (row, draft) in enumerate(zip(rows, drafts, strict=False)):
             if len(draft) >= _LEAST_DRAFT and len(rows) <= _MOST_CHECKED:
                 tokens[index] = _check(decoding, index, row, draft)
+        for row, wanted in zip(rows, timed, strict=False):
+            row.times = wanted
         going = rows
+        _attend(decoding, going)
         while keep := _going_on([row.done for row in going]):
             # A finished row costs a share of every step; to close its gap, one row is copied.
             if len(keep) < len(going):
@@ -261,7 +282,15 @@ class Moonshine:
             for row, token, probability in zip(going, tokens, likely[np.arange(len(going)), tokens], strict=True):
                 if not row.done:
                     row.take(int(token), float(probability))
+            _attend(decoding, going)
         return rows
+
+
+def _attend(decoding: Decoding, going: Sequence[_Row]) -> None:
+    """Ask what was in the ear of rows that are done, before they leave the batch."""
+    for index, row in enumerate(going):
+        if row.done and row.times and row.ids and row.heard is None:
+            row.heard = decoding.attend(index, row.ids)
 
 
 def _going_on(done: Sequence[bool]) -> list[int]:

@@ -64,8 +64,8 @@ class Segment:
     """An utterance's audio and place.
 
     ``start`` and ``end`` are the audible speech, in samples of stream time; ``pcm`` reaches beyond it on both sides
-    (pre-roll and post-roll) so that no word is cut. ``decided`` is how far had been heard when it was found to be over;
-    ``speech`` is what voice activity knows of it.
+    (pre-roll and post-roll) so that no word is cut, and begins at ``pcm_start``. ``decided`` is how far had been heard
+    when it was found to be over; ``speech`` is what voice activity knows of it.
     """
 
     start: int
@@ -74,6 +74,7 @@ class Segment:
     ending: Ending
     decided: int = 0
     speech: SpeechEvidence | None = None
+    pcm_start: int = 0
 
     @property
     def speech_ms(self) -> int:
@@ -288,8 +289,9 @@ class SpeechTrack:
             speech_start, speech_end = max(start, machine.speech_start_frame), end
         else:
             speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
-        at = [self._origin + frame * FRAME for frame in (speech_start, speech_end, machine.frame)]
-        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2], self._evidence(start, end))
+        places = (speech_start, speech_end, machine.frame, max(start, self._kept_from))
+        at = [self._origin + frame * FRAME for frame in places]
+        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2], self._evidence(start, end), at[3])
 
     def _evidence(self, start: int, end: int) -> SpeechEvidence:
         frames = slice(max(0, start - self._kept_from), max(0, end - self._kept_from))
