@@ -92,10 +92,6 @@ class Tokenizer:
             ids += [self._ids[raw]] if raw in self._ids else [_BYTES + byte for byte in raw]
         return ids
 
-    def pieces(self, ids: Iterable[int]) -> list[bytes]:
-        """What each of ``ids`` adds to the text: ``▁`` for a space, in UTF-8 (parts of) characters."""
-        return [self._pieces[token] for token in ids]
-
 
 def _pieces(data: bytes) -> list[bytes]:
     pieces = []
