@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,9 +26,10 @@ from gateway.errors import GatewayError, InternalError, ModelError
 from models.prepare import Prepared, prepare
 
 from .architecture import must_be_moonshine
+from .attention import Attended, attention
 from .tokenizer import START
 
-__all__ = ["FRAME_MS", "Attended", "Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
+__all__ = ["Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
 
 # Not structlog: a command that has set up no logs keeps its standard output to itself.
 log = logging.getLogger(__name__)
@@ -43,21 +43,6 @@ Caches = dict[str, NDArray[np.float32]]
 
 # The encoder's convolutions have strides 64, 3 and 2: a frame of its output stands for 384 samples.
 _STRIDE = 384
-
-FRAME_MS = 24
-"""The same in ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attended:
-    """What the decoder had in its ear as it said a row's tokens.
-
-    ``probabilities`` (tokens,): how sure it was of each; ``weights`` (tokens, frames): how much of its attention to the
-    audio each frame had, the mean of all heads in the upper half of the layers, so that a token's sum is 1.
-    """
-
-    probabilities: Probabilities
-    weights: NDArray[np.float32]
 
 
 class Decoding(Protocol):
@@ -212,18 +197,15 @@ class _Bound:
         return result
 
     def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
-        """The upper half of the layers: the lower ones look at sounds wherever they are, the upper at the word."""
+        """By the upper half of the layers: the lower ones look at sounds wherever they are, the upper at the word."""
         count, frames = len(tokens), int(self._frames[row])
         _, heads, _, size = self._cross["cross_key_0"].shape
         upper = self._asks[len(self._asks) // 2 :]
         asked: Caches = {name: np.zeros((1, count, heads * size), np.float32) for name in upper}
         likely = self._say(row, np.array([START, *tokens[:-1]], np.int64), asked)
-        weights = np.zeros((count, frames), np.float32)
-        for name, query in asked.items():
-            keys = self._cross[name.replace("query_", "cross_key_")][row, :, :frames]
-            apart = query.reshape(count, heads, size).transpose(1, 0, 2)
-            weights += _softmax(apart @ keys.transpose(0, 2, 1)).sum(axis=0)
-        return Attended(likely[np.arange(count), list(tokens)], weights / np.float32(heads * len(upper)))
+        keys = [self._cross[name.replace("query_", "cross_key_")][row, :, :frames] for name in upper]
+        weights = attention(zip((query[0] for query in asked.values()), keys, strict=True))
+        return Attended(likely[np.arange(count), list(tokens)], weights)
 
     def unsay(self, row: int, left: int) -> None:
         self._past[row] = left

@@ -18,9 +18,10 @@ import soxr
 
 from gateway.errors import InternalError, ModelError
 from gateway.speech import search, words
+from gateway.speech.attention import Attended
 from gateway.speech.drafts import Drafts
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
-from gateway.speech.graphs import Attended, Audio, Decoding, load
+from gateway.speech.graphs import Audio, Decoding, load
 from gateway.speech.seams import overlapped, sewn
 from gateway.speech.tokenizer import END, START, Tokenizer
 from models import manifest

@@ -18,8 +18,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.speech.attention import FRAME_MS, Attended
 from gateway.speech.engine import Pcm, Token
-from gateway.speech.graphs import FRAME_MS, Attended
 
 __all__ = ["Word", "fitted", "grouped", "laid", "loudness", "placed", "tokens"]
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gateway.speech.attention import FRAME_MS, Attended
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Token
-from gateway.speech.graphs import FRAME_MS, Attended
 from gateway.speech.moonshine import Moonshine, MoonshineSession
 from gateway.speech.words import Word, fitted, grouped, laid, loudness, placed, tokens
 
