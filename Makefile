@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-vad native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-vad bench-redaction native models clean
 
 setup: native models
 
@@ -54,6 +54,9 @@ bench-density: setup
 
 bench-vad: setup
 	$(BIN)/python -m benchmarks.bench_vad --keep
+
+bench-redaction: setup
+	$(BIN)/python -m benchmarks.bench_redaction --keep
 
 clean:
 	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV) $(VENV)-bench

@@ -1,0 +1,81 @@
+"""The gateway's redactor at small dialogues, and what a peer answers."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import redaction_run
+from benchmarks.redaction import Dialogue, read
+from benchmarks.redaction_run import EVERYTHING, PRESIDIO, Run, gateway, presidio
+from gateway.errors import PeerError
+from gateway.text.policy import DEFAULT, Policy
+
+SOURCE = """\
+== card
+C: My card number is [CREDIT_CARD_NUMBER 4111 1111 1111 1111], thanks.
+
+C: Hello there.
+"""
+
+
+@pytest.fixture
+def dialogues(tmp_path: Path) -> list[Dialogue]:
+    path = tmp_path / "set.txt"
+    path.write_text(SOURCE, encoding="utf-8")
+    return read(path)
+
+
+def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Lets the peer be a script for this Python."""
+    (tmp_path / PRESIDIO.script).write_text(script, encoding="utf-8")
+    monkeypatch.setattr(redaction_run, "RUNNERS", tmp_path)
+    monkeypatch.setattr(redaction_run, "ensure", lambda _peer, _cache: Path(sys.executable))
+
+
+@pytest.mark.parametrize("policy", [EVERYTHING, DEFAULT])
+def test_the_gateway_hides_a_written_card(dialogues: list[Dialogue], policy: Policy) -> None:
+    run = gateway(dialogues, policy, rounds=2)
+    summary = run.summary()
+    assert summary["entities"]["CREDIT_CARD_NUMBER"]["recall"] == 1
+    assert summary["precision_characters"] == 1
+    assert (summary["negatives"], summary["negatives_clear"]) == (1, 1)
+    assert len(run.ms) == 2
+    assert 0 < summary["ms"]["p50"] <= summary["ms"]["p99"]
+
+
+def test_shares_of_nothing_are_none() -> None:
+    run = Run(ms=[1.0])
+    assert run.summary()["precision_characters"] is None
+    assert run.summary()["negatives_clear"] is None
+
+
+def test_a_peer_is_scored_by_its_own_names(
+    dialogues: list[Dialogue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = dialogues[0].lines[0].text
+    start = text.index("4111")
+    whole = {"text": [[0, 2, "PERSON"]], "ms": 2.0, "digits": [[start, start + 19, "CREDIT_CARD"]], "digits_ms": 1.0}
+    nothing = {"text": [], "ms": 4.0, "digits": [], "digits_ms": 3.0}
+    answering(
+        tmp_path,
+        monkeypatch,
+        f"import json, sys\nassert len(json.load(sys.stdin)) == 2\nprint({json.dumps(whole)!r})\n"
+        f"print({json.dumps(nothing)!r})\n",
+    )
+    runs = presidio(dialogues, tmp_path)
+    plain, digits = runs["presidio"].summary(), runs["presidio, digits"].summary()
+    assert plain["entities"]["CREDIT_CARD_NUMBER"]["recall"] == 0
+    assert plain["entities"]["PERSON"]["precision"] == 0
+    assert digits["entities"]["CREDIT_CARD_NUMBER"]["recall"] == 1
+    assert digits["entities"]["CREDIT_CARD"]["precision"] == 1
+    assert (plain["ms"]["p99"], digits["ms"]["p99"]) == (4.0, 3.0)
+
+
+def test_a_peer_that_ends_early_is_named(
+    dialogues: list[Dialogue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(tmp_path, monkeypatch, "import sys\nprint('{}')\nsys.exit('out of luck')\n")
+    with pytest.raises(PeerError, match="1 of 2 utterances and ended: out of luck"):
+        presidio(dialogues, tmp_path)
