@@ -70,6 +70,7 @@ ASR_FAILED = Counter("gateway_asr_failed_total", "Decodes that raised", registry
 # Delivery
 TRANSCRIPTS = Counter("gateway_transcripts_total", "Utterances with text", ["role"], registry=REGISTRY)
 LATE_TRANSCRIPTS = Counter("gateway_late_transcripts_total", "Utterances delivered after later ones", registry=REGISTRY)
+FORMATTING_FAILED = Counter("gateway_formatting_failed_total", "Utterances left as they were spoken", registry=REGISTRY)
 REDACTION_FAILED = Counter("gateway_redaction_failed_total", "Utterances masked entirely", registry=REGISTRY)
 DELIVERY_SECONDS = Histogram(
     "gateway_delivery_seconds", "Endpoint to webhook answer", buckets=_LATENCY, registry=REGISTRY
