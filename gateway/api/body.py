@@ -24,6 +24,8 @@ _WORDS = {
     "string_type": "must be a string",
     "bool_type": "must be true or false",
     "model_type": "must be an object",
+    "list_type": "must be an array",
+    "too_long": "must have at most {max_length} items",
     "string_too_short": "must be at least {min_length} character long",
     "string_too_long": "must be at most {max_length} characters long",
     "literal_error": "must be {expected}",
@@ -66,18 +68,19 @@ async def _read(request: web.Request) -> bytes:
     return bytes(body)
 
 
-def validated(model: type[_Model], value: dict[str, Any]) -> _Model:
+def validated(model: type[_Model], value: dict[str, Any], code: str = "400-201") -> _Model:
     """``value`` as ``model``.
 
     Raises:
-        RequestError: 400-202 for the transcription parameters, else 400-201; the first thing wrong, by its path.
+        RequestError: 400-202 for the transcription parameters, else ``code``; the first thing wrong, by its path.
     """
     try:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
     path = "/" + "/".join(str(part) for part in first["loc"])
-    code = "400-202" if first["loc"][:1] == ("autotranscribeParams",) else "400-201"
+    if first["loc"][:1] == ("autotranscribeParams",):
+        code = "400-202"
     raise RequestError(400, code, f"ERROR - [Path '{path}'] {_words(first['type'], first.get('ctx', {}))}")
 
 

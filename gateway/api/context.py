@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
+from gateway.calls.configuration import Configurations
 from gateway.calls.model import CallControl
 from gateway.config import Settings
-from gateway.store.records import CallRecord, DeliveryRecord, MessageRecord, Principal
+from gateway.store.configuration import NotAdded
+from gateway.store.records import (
+    CallRecord,
+    ConfigurationRecord,
+    DeliveryRecord,
+    MessageRecord,
+    PhraseRecord,
+    Principal,
+)
 
 __all__ = ["CONTEXT", "ApiContext", "ApiStore", "HealthReport", "StreamUrls"]
 
@@ -41,6 +50,20 @@ class ApiStore(Protocol):
     async def delivery_failures(self, account_id: str, guid: str, limit: int) -> list[DeliveryRecord]:
         """The call's newest posts that did not reach their target."""
 
+    async def configuration(self, account_id: str) -> ConfigurationRecord:
+        """All that the account has configured."""
+
+    async def set_redaction(self, account_id: str, entity: str, active: bool) -> None:
+        """Turn redaction of an entity on or off."""
+
+    async def add_phrase(
+        self, account_id: str, phrase: str, sounds_like: Sequence[str], *, limit: int
+    ) -> PhraseRecord | NotAdded:
+        """Add a phrase; not if the account has it (in any case), or has ``limit`` phrases."""
+
+    async def remove_phrase(self, account_id: str, phrase_id: str) -> PhraseRecord | None:
+        """Remove a phrase; None if the account has none of that id."""
+
     async def ping(self) -> None:
         """Return if the database answers."""
 
@@ -56,7 +79,8 @@ class StreamUrls(Protocol):
 class ApiContext:
     """The API's collaborators.
 
-    ``public_url`` gives the ``wss://`` base of stream URLs; ``health`` must be quick and never raise.
+    ``public_url`` gives the ``wss://`` base of stream URLs; ``health`` must be quick and never raise;
+    ``configurations`` is told of every change of an account's configuration.
     """
 
     control: CallControl
@@ -65,6 +89,7 @@ class ApiContext:
     public_url: Callable[[], str]
     health: Callable[[], HealthReport]
     settings: Settings
+    configurations: Configurations
 
 
 CONTEXT = web.AppKey("api_context", ApiContext)

@@ -27,8 +27,9 @@ class Parameter:
 class Endpoint:
     """One operation.
 
-    ``response`` is None where the answer is no JSON of ours; ``media_type`` then names it. ``errors`` are the
-    statuses beyond 401, 500 and 503, which every protected endpoint has.
+    ``status`` is that of a good answer, which ``description`` tells of; ``also`` are others. ``response`` is None where
+    the answer is no JSON of ours; ``media_type`` then names it. ``errors`` are the statuses beyond 401, 500 and 503,
+    which every protected endpoint has.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Endpoint:
     errors: tuple[int, ...] = ()
     media_type: str = "application/json"
     also: tuple[tuple[int, str], ...] = ()
+    status: int = 200
 
     @property
     def protected(self) -> bool:

@@ -45,12 +45,12 @@ _MESSAGES = {
 _log = structlog.get_logger(__name__)
 
 
-def answer(body: BaseModel, status: int = 200) -> web.Response:
-    """A JSON answer; fields that are None are left out.
+def answer(body: BaseModel, status: int = 200, *, nulls: bool = False) -> web.Response:
+    """A JSON answer; fields that are None are left out, unless ``nulls`` are part of the contract.
 
     Answers hold stream tokens and transcripts, so no cache may keep them.
     """
-    dumped = body.model_dump(mode="json", by_alias=True, exclude_none=True)
+    dumped = body.model_dump(mode="json", by_alias=True, exclude_none=not nulls)
     return web.Response(
         body=orjson.dumps(dumped),
         status=status,

@@ -22,10 +22,13 @@ _ERRORS = {
     400: "A parameter is wrong or missing. 400-01: body or query; 400-201: media gateway parameter; "
     "400-202: transcription parameter or combination; 400-203: no call with that guid",
     401: "The key is missing, unknown or revoked (401-01)",
-    404: "The account has no such call (404-01)",
+    403: "The key may not do this (403-01): the entity is locked",
+    404: "The account has none of that name or id (404-01)",
     408: "The body did not arrive in time (408-01)",
-    409: "409-201: already started or already stopped; 409-202: another request for the call is pending",
+    409: "409-01: the account has it already; 409-201: already started or already stopped; "
+    "409-202: another request for the call is pending",
     413: "The body is larger than 1 MiB (413-01)",
+    422: "It is well formed, and there is no room for it (422-01)",
     429: "Too many live views are open (429-01)",
     500: "Internal error (500-01; 500-201 on the media gateway's endpoints)",
     503: "The store does not answer (503-01)",
@@ -107,7 +110,7 @@ def _responses(endpoint: Endpoint, refs: _Refs) -> dict[str, Any]:
     if endpoint.response is None and endpoint.media_type == "application/json":
         schema = {"type": "object"}
     content = {endpoint.media_type: {"schema": schema}}
-    good = ((200, endpoint.description), *endpoint.also)
+    good = ((endpoint.status, endpoint.description), *endpoint.also)
     answers: dict[str, Any] = {
         str(status): {"description": text, "headers": _REQUEST_ID, "content": content} for status, text in good
     }

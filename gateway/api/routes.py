@@ -7,7 +7,7 @@ from functools import cache
 import orjson
 from aiohttp import web
 
-from gateway.api import control, live, messages, openapi, schemas, service
+from gateway.api import configuration, control, live, messages, openapi, schemas, service
 from gateway.api.access import access_middleware, believe
 from gateway.api.auth import AUTHENTICATOR, Authenticator, Protected
 from gateway.api.context import CONTEXT, ApiContext
@@ -174,16 +174,18 @@ _SERVICE = (
     ),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_MEDIA_GATEWAY, *_CALLS, *_SERVICE)
+ENDPOINTS: tuple[Endpoint, ...] = (*_MEDIA_GATEWAY, *_CALLS, *configuration.ENDPOINTS, *_SERVICE)
 """Every endpoint of the API."""
+
+
+_ROUTE = {"GET": web.get, "POST": web.post, "PATCH": web.patch, "DELETE": web.delete}
 
 
 def routes() -> list[web.RouteDef]:
     """The routes, each with and without a trailing slash; GET answers HEAD too."""
     return [
-        make(path, endpoint.route_handler, expect_handler=expect_handler)
+        _ROUTE[endpoint.method](path, endpoint.route_handler, expect_handler=expect_handler)
         for endpoint in ENDPOINTS
-        for make in (web.get if endpoint.method == "GET" else web.post,)
         for path in (endpoint.path, endpoint.path + "/")
     ]
 

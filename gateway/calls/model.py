@@ -38,6 +38,7 @@ class Status(IntEnum):
 
     OK = 1000
     LANGUAGE_NOT_SUPPORTED = 4050
+    ALWAYS_REDACTED = 4094
     SHUTTING_DOWN = 5001
     NO_INSTANCES_AVAILABLE = 5002
 
@@ -47,6 +48,7 @@ class Status(IntEnum):
         return {
             Status.OK: "OK",
             Status.LANGUAGE_NOT_SUPPORTED: "Language not supported",
+            Status.ALWAYS_REDACTED: "RedactionOutput must be redacted: this gateway always redacts",
             Status.SHUTTING_DOWN: "Service shutting down",
             Status.NO_INSTANCES_AVAILABLE: "No instances available",
         }[self]

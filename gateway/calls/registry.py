@@ -182,7 +182,7 @@ class Registry:
                 raise _unknown(request.guid)
             await self._wait_for_stream(key)
             call = self._calls.take(*key)
-        refusal = self._refusal(request)
+        refusal = self._conversations.refusal(request) or self._refusal(request)
         if refusal is not None:
             return Outcome(False, call.participants(refusal), refusal.description)
         await self._read_out(call)

@@ -6,53 +6,88 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from gateway.calls.call import Call, Stream
+from gateway.calls.configuration import AccountConfiguration
+from gateway.calls.model import StartRequest, Status
 from gateway.clock import monotonic_ms
 from gateway.delivery.delivery import CallDelivery, Delivery, Redactor, Transcript
 from gateway.delivery.live import LivePartial, LiveView
 from gateway.ids import new_ulid
-from gateway.participants import Role, Track
-from gateway.speech.engine import Hypothesis
+from gateway.participants import RedactionOutput, Role, Track
+from gateway.speech.engine import DecodeOptions, Hypothesis
 from gateway.speech.partials import Partial
 from gateway.speech.stage import OpenTrack, SpeechStage
 from gateway.speech.track import Segment
 from gateway.store.records import CallRecord
 from gateway.store.writer import Writer
+from gateway.text.policy import Policy
 
 if TYPE_CHECKING:
     from gateway._native.track_py import Track as TrackMedia
 
-__all__ = ["Conversations", "Transcription"]
+__all__ = ["CallRedactor", "Conversations", "Transcription"]
+
+
+class CallRedactor(Redactor, Protocol):
+    """Redaction of one call, whose policy may change from start to start."""
+
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A conversation that is live."""
+    """A conversation that is live; ``configuration`` is the account's, as it was at the last start."""
 
     record: CallRecord
     delivery: CallDelivery
+    configuration: AccountConfiguration
+
+
+def _nothing_set(_account_id: str) -> AccountConfiguration:
+    return AccountConfiguration()
 
 
 class Conversations:
     """The record of each started call, and its way out.
 
     A call that is started again after its hang-up is a new session of the same conversation: the store shows one.
+
+    Args:
+        delivery: the way out.
+        writer: the store's writer.
+        redactor: makes a call's redaction.
+        live: who reads along; finals reach it by way of ``delivery``.
+        configured: what an account has configured; asked at every start.
+        always_redacted: starts that ask for unredacted text are refused.
     """
 
     def __init__(
-        self, delivery: Delivery, writer: Writer, redactor: Callable[[], Redactor], live: LiveView | None = None
+        self,
+        delivery: Delivery,
+        writer: Writer,
+        redactor: Callable[[Policy], CallRedactor],
+        live: LiveView | None = None,
+        *,
+        configured: Callable[[str], AccountConfiguration] = _nothing_set,
+        always_redacted: bool = False,
     ) -> None:
-        # Who reads along; finals reach it by way of `delivery`.
         self.live = live or LiveView()
         self._delivery = delivery
         self._writer = writer
         self._redactor = redactor
+        self._configured = configured
+        self._always_redacted = always_redacted
         self._open: dict[str, _Session] = {}
         # Kept over a hang-up: who was asked for a PIN may say it on the next stream of the call.
-        self._redactors: WeakKeyDictionary[Call, Redactor] = WeakKeyDictionary()
+        self._redactors: WeakKeyDictionary[Call, CallRedactor] = WeakKeyDictionary()
+
+    def refusal(self, request: StartRequest) -> Status | None:
+        """Why a start is refused inside a 200; None if it is not."""
+        refused = self._always_redacted and request.redaction is not RedactionOutput.REDACTED
+        return Status.ALWAYS_REDACTED if refused else None
 
     def begin(self, call: Call) -> None:
         """A start was accepted: open the session, or go on with the one that was paused."""
@@ -63,7 +98,11 @@ class Conversations:
         if before is None:
             call.call_id = new_ulid()
             call.recorded = True
-        redactor = self._redactors.setdefault(call, self._redactor())
+        configuration = self._configured(call.account_id)
+        redactor = self._redactors.get(call)
+        if redactor is None:
+            redactor = self._redactors[call] = self._redactor(configuration.policy)
+        redactor.policy = configuration.policy
         record = CallRecord(
             call_id=call.call_id,
             account_id=call.account_id,
@@ -74,11 +113,16 @@ class Conversations:
             started_at=before.record.started_at if before is not None else datetime.now(UTC),
         )
         delivery = self._delivery.open(record, request.redaction, redactor)
-        self._open[call.call_id] = _Session(record, delivery)
+        self._open[call.call_id] = _Session(record, delivery, configuration)
 
     def of(self, call: Call) -> CallDelivery:
         """The way out of a started call."""
         return self._open[call.call_id].delivery
+
+    def options(self, call: Call) -> DecodeOptions:
+        """What a started call asks of its decodes."""
+        detailed = call.request is not None and call.request.detailed_token
+        return DecodeOptions(word_times=detailed, vocabulary=self._open[call.call_id].configuration.vocabulary)
 
     def complete(self, call: Call, reason: str) -> None:
         """The call has ended; what is still on its way is delivered all the same."""
@@ -107,7 +151,7 @@ class Transcription:
         self._shown: tuple[int, LivePartial] | None = None
         self._stream_id = call.stream_id(self.role)
         self._external_id = call.external_id(self.role)
-        self._detailed = call.request is not None and call.request.detailed_token
+        self._options = conversations.options(call)
         # Of this start: what comes after a stop is outside its summary.
         self._tally = call.tally(self.role)
         self._open: OpenTrack | None = None
@@ -118,7 +162,7 @@ class Transcription:
 
     def open(self, speech: SpeechStage) -> None:
         """Begin to transcribe; the track's gate has just been opened."""
-        self._open = speech.open(self._media, self)
+        self._open = speech.open(self._media, self, self._options)
 
     async def finish(self, speech: SpeechStage | None) -> None:
         """Return when everything said before the gate was closed has its text."""
@@ -194,7 +238,7 @@ class Transcription:
             end_ms=end_ms,
             text=hypothesis.text,
             client_timestamp=datetime.now(UTC) - timedelta(milliseconds=age_ms),
-            tokens=hypothesis.tokens if self._detailed else (),
+            tokens=hypothesis.tokens if self._options.word_times else (),
         )
 
 

@@ -30,6 +30,7 @@ _SECTIONS = {
     "asr": "Recognizer",
     "vad": "Voice activity",
     "endpoint": "Endpointing",
+    "redaction": "Redaction",
     "limits": "Limits",
     "retention": "Retention",
     "log": "Logs",

@@ -14,6 +14,7 @@ __all__ = [
     "EndpointSettings",
     "LimitSettings",
     "LogSettings",
+    "RedactionSettings",
     "RetentionSettings",
     "Section",
     "SignaturePolicy",
@@ -132,6 +133,12 @@ class EndpointSettings(Section):
     pre_roll_ms: int = Field(128, ge=0, le=1000, description="audio kept before the first speech frame")
     post_roll_ms: int = Field(192, ge=0, le=1000, description="audio kept after the last speech frame")
     max_utterance_ms: int = Field(20_000, ge=2000, le=30_000, description="a longer one is cut at its quietest place")
+
+
+class RedactionSettings(Section):
+    """What is hidden in texts; which entities are is set by account, with the configuration API."""
+
+    always: bool = Field(False, description="refuse starts that ask for unredacted text (status 4094)")
 
 
 class LimitSettings(Section):

@@ -16,6 +16,7 @@ from gateway.config.sections import (
     EndpointSettings,
     LimitSettings,
     LogSettings,
+    RedactionSettings,
     RetentionSettings,
     SignaturePolicy,
     TlsSettings,
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     asr: AsrSettings = Field(default_factory=lambda: AsrSettings.model_validate({}))
     vad: VadSettings = Field(default_factory=lambda: VadSettings.model_validate({}))
     endpoint: EndpointSettings = Field(default_factory=lambda: EndpointSettings.model_validate({}))
+    redaction: RedactionSettings = Field(default_factory=lambda: RedactionSettings.model_validate({}))
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings.model_validate({}))
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))

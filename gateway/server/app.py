@@ -23,6 +23,7 @@ from gateway._native import chosen
 from gateway._version import __version__
 from gateway.api.context import ApiContext, HealthReport
 from gateway.api.routes import install
+from gateway.calls.configuration import Configurations
 from gateway.calls.registry import Registry
 from gateway.calls.transcription import Conversations
 from gateway.config import Settings, WebhookAuth
@@ -84,7 +85,15 @@ class Gateway:
         self.tokens = StreamTokens(secret, settings.stream_token_ttl)
         self.plane = MediaPlane(settings.limits.tick_ms, on_tick=None if speech is None else speech.wake)
         self.live = LiveView()
-        conversations = Conversations(Delivery(writer, publisher, self.live.message), writer, Redactor, self.live)
+        self.configurations = Configurations(store)
+        conversations = Conversations(
+            Delivery(writer, publisher, self.live.message),
+            writer,
+            Redactor,
+            self.live,
+            configured=self.configurations.of,
+            always_redacted=settings.redaction.always,
+        )
         self.registry = Registry(
             settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, sweep=self.plane.sweep
         )
@@ -140,6 +149,7 @@ class Gateway:
             public_url=lambda: self.public_url,
             health=self.health,
             settings=self.settings,
+            configurations=self.configurations,
         )
         self.media.install(app)
         install(app, context)
@@ -196,6 +206,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         speech = await open_speech(settings, stack)
         gateway = Gateway(settings, store, writer, speech, publisher)
         stack.callback(gateway.plane.close)
+        await gateway.configurations.load()
+        reloader = asyncio.create_task(gateway.configurations.run(), name="configurations")
+        stack.push_async_callback(_cancel, reloader)
         runner = web.AppRunner(
             gateway.application(),
             access_log=None,

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.api.context import ApiContext, HealthReport
 from gateway.api.routes import install
+from gateway.calls.configuration import Configurations
 from gateway.calls.model import (
     CallSnapshot,
     CallState,
@@ -134,7 +135,7 @@ async def key(store: Store) -> NewKey:
 
 @pytest.fixture
 def context(desk: Desk, store: Store, tokens: StreamTokens, health: Health) -> ApiContext:
-    return ApiContext(desk, store, tokens, lambda: "wss://gw.example.com", health, load())
+    return ApiContext(desk, store, tokens, lambda: "wss://gw.example.com", health, load(), Configurations(store))
 
 
 @pytest.fixture

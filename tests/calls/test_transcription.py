@@ -154,13 +154,7 @@ async def test_a_hang_up_transcribes_what_was_open_and_a_stop_gets_its_summary_o
 
 async def test_what_was_asked_for_is_remembered_over_a_hang_up(desk: Desk) -> None:
     """Who was asked for a PIN may say it on the next stream of the call."""
-    made: list[Redactor] = []
-
-    def make() -> Redactor:
-        made.append(Redactor())
-        return made[-1]
-
-    conversations = Conversations(Delivery(desk.writer), desk.writer, make)
+    conversations = Conversations(Delivery(desk.writer), desk.writer, Redactor)
     calls = [Call(desk.account, guid, number) for number, guid in enumerate(("CA1", "CA1", "CA2"))]
     used = []
     for call in (calls[0], calls[0], calls[2]):

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from gateway.api.context import ApiContext, HealthReport
 from gateway.api.routes import install
+from gateway.calls.configuration import Configurations
 from gateway.calls.model import Status
 from gateway.config import load
 from gateway.server.tokens import StreamTokens
@@ -44,7 +45,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     desk, key = Desk(), await store.create_key("test")
     app = web.Application()
     health = partial(HealthReport, True, {})
-    install(app, ApiContext(desk, store, StreamTokens(SECRET, 300), lambda: "ws://h", health, load()))
+    tokens, configurations = StreamTokens(SECRET, 300), Configurations(store)
+    install(app, ApiContext(desk, store, tokens, lambda: "ws://h", health, load(), configurations))
     async with TestServer(app) as server:
         yield Place(str(server.make_url("")), desk, store, key, tmp_path)
     await store.close()

@@ -215,14 +215,19 @@ class TestRequests:
             if address is None:
                 assert "api.twilio.com" in request
                 continue
-            method = "POST" if " -d " in request else "GET"
+            given = re.search(r"-X (\w+) ", request)
+            method = given[1] if given else "POST" if " -d " in request else "GET"
             assert any(method == allowed and re.fullmatch(path, address[1]) for allowed, path in routes), request
 
     @each("bash")
     def test_bodies_are_what_the_endpoint_takes(self, block: Block) -> None:
         models = {end.path: end.request for end in ENDPOINTS if end.request is not None}
-        for path, body in re.findall(r"(/mg-autotranscribe/v1/[\w-]+).*?-d '(.*?)'", block.text, re.DOTALL):
-            models[path].model_validate_json(body)
+        for request in re.split(r"(?m)^curl ", block.text)[1:]:
+            found = re.search(r"\$BASE(/[^\s\"?]*).*?-d '(.*?)'", request, re.DOTALL)
+            if found is None:
+                continue
+            (model,) = {m for path, m in models.items() if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), found[1])}
+            model.model_validate_json(found[2])
 
     @each("json")
     def test_json_is_json(self, block: Block) -> None:

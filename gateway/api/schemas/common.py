@@ -20,6 +20,7 @@ __all__ = [
     "RoleName",
     "Time",
     "iso_utc",
+    "plain",
 ]
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
@@ -31,7 +32,12 @@ def iso_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _plain(value: str) -> str:
+def plain(value: str) -> str:
+    """``value``, if nothing in it would break a line of a log or a table.
+
+    Raises:
+        ValueError: it holds control characters.
+    """
     if any(unicodedata.category(char) in _CONTROL for char in value):
         msg = "must not contain control characters"
         raise ValueError(msg)
@@ -47,7 +53,7 @@ def _canonical_language(value: str) -> str:
     return "-".join([first, *({2: str.upper, 4: str.title}.get(len(part), str)(part) for part in rest)])
 
 
-Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_plain)]
+Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)]
 Language = Annotated[str, Field(max_length=35), AfterValidator(_canonical_language)]
 Time = Annotated[datetime, PlainSerializer(iso_utc, return_type=str)]
 RoleName = Literal["customer", "agent"]
