@@ -30,6 +30,21 @@ PRESIDIO = Peer(
 )
 
 
+NAMES: Mapping[str, Entity] = {
+    "CREDIT_CARD": Entity.CREDIT_CARD_NUMBER,
+    "US_SSN": Entity.SSN,
+    "EMAIL_ADDRESS": Entity.EMAIL,
+    "PHONE_NUMBER": Entity.PHONE_NUMBER,
+    "PERSON": Entity.NAME,
+    "LOCATION": Entity.ADDRESS,
+    "DATE_TIME": Entity.DOB,
+}
+"""Presidio's entities that are ours; it has others, and none for PIN, CVV and passwords."""
+
+DATES = "DATE_TIME"
+"""Every date, duration and time of day to it: few would hide them all."""
+
+
 @dataclass(slots=True)
 class Run:
     """What came of a redactor: counts, and ms for each utterance (the least of several rounds)."""
@@ -104,7 +119,7 @@ def _add(result: Score, dialogue: Dialogue, results: Sequence[Redacted], policy:
 
 
 def presidio(dialogues: Sequence[Dialogue], cache: Path) -> dict[str, Run]:
-    """Presidio at each utterance: ``presidio`` as the text is, ``presidio, digits`` with number words as digits.
+    """Presidio at each utterance: as the text is, with number words as digits, and so without its dates.
 
     Raises:
         PeerError: it cannot be installed, or failed.
@@ -114,6 +129,7 @@ def presidio(dialogues: Sequence[Dialogue], cache: Path) -> dict[str, Run]:
     return {
         "presidio": _read(dialogues, answers, "text", "ms"),
         "presidio, digits": _read(dialogues, answers, "digits", "digits_ms"),
+        "presidio, digits, no dates": _read(dialogues, answers, "digits", "digits_ms", frozenset({DATES})),
     }
 
 
@@ -127,12 +143,21 @@ def _ask(python: Path, texts: Sequence[str]) -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _read(dialogues: Sequence[Dialogue], answers: Iterable[Mapping[str, Any]], spans: str, ms: str) -> Run:
+def _read(
+    dialogues: Sequence[Dialogue],
+    answers: Iterable[Mapping[str, Any]],
+    spans: str,
+    ms: str,
+    without: frozenset[str] = frozenset(),
+) -> Run:
     run = Run()
     rest = iter(answers)
     for dialogue in dialogues:
         found = [next(rest) for _ in dialogue.lines]
-        posted = [[Found(start, end, name) for start, end, name in one[spans]] for one in found]
+        posted = [
+            [Found(start, end, NAMES.get(name, name)) for start, end, name in one[spans] if name not in without]
+            for one in found
+        ]
         run.ms += [one[ms] for one in found]
         score(run.score, dialogue, posted, [[] for _ in found], Entity)
     return run

@@ -10,7 +10,14 @@ from benchmarks.bench_redaction import HALVES, main
 from benchmarks.redaction_run import Run
 from gateway.errors import PeerError
 
-SOURCE = "== card\nC: My card is [CREDIT_CARD_NUMBER 4111 1111 1111 1111].\n\nC: One moment.\n\nC: [PROFANITY Zyx] he said.\n"
+SOURCE = """\
+== card
+C: My card is [CREDIT_CARD_NUMBER 4111 1111 1111 1111].
+
+C: One moment.
+
+C: [PROFANITY Zyx] he said.
+"""
 
 
 @pytest.fixture

@@ -51,12 +51,17 @@ def test_shares_of_nothing_are_none() -> None:
     assert run.summary()["negatives_clear"] is None
 
 
-def test_a_peer_is_scored_by_its_own_names(
+def test_a_peer_is_scored_by_our_names(
     dialogues: list[Dialogue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = dialogues[0].lines[0].text
     start = text.index("4111")
-    whole = {"text": [[0, 2, "PERSON"]], "ms": 2.0, "digits": [[start, start + 19, "CREDIT_CARD"]], "digits_ms": 1.0}
+    whole = {
+        "text": [[0, 2, "PERSON"]],
+        "ms": 2.0,
+        "digits": [[start, start + 19, "CREDIT_CARD"], [0, 2, "DATE_TIME"]],
+        "digits_ms": 1.0,
+    }
     nothing = {"text": [], "ms": 4.0, "digits": [], "digits_ms": 3.0}
     answering(
         tmp_path,
@@ -65,11 +70,13 @@ def test_a_peer_is_scored_by_its_own_names(
         f"print({json.dumps(nothing)!r})\n",
     )
     runs = presidio(dialogues, tmp_path)
-    plain, digits = runs["presidio"].summary(), runs["presidio, digits"].summary()
+    plain, digits, undated = (run.summary() for run in runs.values())
     assert plain["entities"]["CREDIT_CARD_NUMBER"]["recall"] == 0
-    assert plain["entities"]["PERSON"]["precision"] == 0
+    assert plain["entities"]["NAME"]["precision"] == 0
     assert digits["entities"]["CREDIT_CARD_NUMBER"]["recall"] == 1
-    assert digits["entities"]["CREDIT_CARD"]["precision"] == 1
+    assert digits["entities"]["CREDIT_CARD_NUMBER"]["precision"] == 1
+    assert digits["entities"]["DOB"]["precision"] == 0
+    assert "DOB" not in undated["entities"]
     assert (plain["ms"]["p99"], digits["ms"]["p99"]) == (4.0, 3.0)
 
 
