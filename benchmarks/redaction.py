@@ -333,7 +333,7 @@ def score(
         counted = [label for label in line.labels if label.entity in wanted]
         free = [(label.start, label.end) for label in line.labels if label.entity not in wanted]
         hidden = _covered((one.start, one.end) for one in first)
-        _recall(result, dialogue.shape, line, counted, hidden, hidden | _covered(last))
+        _recall(result, dialogue.shape, line, counted, hidden, _covered(last))
         secret = _covered((label.start, label.end) for label in counted)
         _precision(result, dialogue.shape, line, first, secret, _covered(free))
         if not line.labels:

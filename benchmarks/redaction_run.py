@@ -109,12 +109,13 @@ def _add(result: Score, dialogue: Dialogue, results: Sequence[Redacted], policy:
         if found is None:
             untrue(at, redacted.text)
         posted.append(said if found is None else found)
+        stored[at] = [(one.start, one.end) for one in posted[at]]
         for revised in redacted.revised:
             spans = align(dialogue.lines[revised.utterance].text, revised.text)
             if spans is None:
                 untrue(revised.utterance, revised.text)
             else:
-                stored[revised.utterance] += spans
+                stored[revised.utterance] = spans
     score(result, dialogue, posted, stored, policy.active)
 
 
@@ -159,5 +160,5 @@ def _read(
             for one in found
         ]
         run.ms += [one[ms] for one in found]
-        score(run.score, dialogue, posted, [[] for _ in found], Entity)
+        score(run.score, dialogue, posted, [[(one.start, one.end) for one in of] for of in posted], Entity)
     return run

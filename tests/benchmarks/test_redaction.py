@@ -42,7 +42,7 @@ def covered(text: str, *words: str, name: str = "PIN") -> list[Found]:
 
 def judge(one: Line, *words: str, active: tuple[Entity, ...] = tuple(Entity), late: str = "") -> Score:
     result = Score()
-    last = [(text.start, text.end) for text in covered(one.text, *([late] if late else []))]
+    last = [(text.start, text.end) for text in covered(one.text, *words, *([late] if late else []))]
     score(result, Dialogue("any", (one,)), [covered(one.text, *words)], [last], active)
     return result
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import redaction_run
-from benchmarks.redaction import Dialogue, read
+from benchmarks.redaction import Dialogue, Label, Line, read
 from benchmarks.redaction_run import EVERYTHING, PRESIDIO, Run, gateway, presidio
 from gateway.errors import PeerError
-from gateway.text.policy import DEFAULT, Policy
+from gateway.participants import Role
+from gateway.text.policy import DEFAULT, Entity, Policy
+from gateway.text.redacted import Hidden, Redacted, Revised
 
 SOURCE = """\
 == card
@@ -43,6 +45,42 @@ def test_the_gateway_hides_a_written_card(dialogues: list[Dialogue], policy: Pol
     assert (summary["negatives"], summary["negatives_clear"]) == (1, 1)
     assert len(run.ms) == 2
     assert 0 < summary["ms"]["p50"] <= summary["ms"]["p99"]
+
+
+def test_what_is_stored_is_what_later_utterances_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the third utterance hides of the first is hidden late; what it shows of the second is stored so."""
+
+    class Late:
+        def __init__(self, _policy: Policy) -> None:
+            self.said: list[str] = []
+
+        def redact(self, text: str, _role: Role) -> Redacted:
+            self.said.append(text)
+            again = (Revised(0, "It's ####"), Revised(1, self.said[1])) if len(self.said) == 3 else ()
+            hidden = (Hidden(5, 9, Entity.PIN),) if len(self.said) == 2 else ()
+            return Redacted(f"{text[:5]}####" if hidden else text, hidden, again)
+
+    monkeypatch.setattr(redaction_run, "Redactor", Late)
+    line = Line(1, Role.CUSTOMER, "It's 1234", (Label(5, 9, Entity.PIN),))
+    run = gateway([Dialogue("any", (line, line, Line(2, Role.AGENT, "PIN?", ())))], EVERYTHING, rounds=1)
+    found = run.summary()["entities"]["PIN"]
+    assert (found["recall"], found["recall_stored"]) == (0.5, 0.5)
+    assert [miss.kind for miss in run.score.misses] == ["late"]
+
+
+def test_a_text_that_shows_what_its_spans_hide_is_reported(
+    dialogues: list[Dialogue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Liar:
+        def __init__(self, _policy: Policy) -> None:
+            pass
+
+        def redact(self, text: str, _role: Role) -> Redacted:
+            return Redacted(text, (Hidden(0, 5, Entity.PIN),))
+
+    monkeypatch.setattr(redaction_run, "Redactor", Liar)
+    run = gateway(dialogues[1:], EVERYTHING, rounds=1)
+    assert "untrue" in {miss.kind for miss in run.score.misses}
 
 
 def test_shares_of_nothing_are_none() -> None:
