@@ -67,7 +67,8 @@ def hear(items: Sequence[Item]) -> list[Heard]:
     Raises:
         GatewayError: a model is missing, or could not decode an utterance.
     """
-    settings = config.load()
+    # Words are compared as they are said: "twenty two" and "22" would be two errors.
+    settings = config.load(text={"formatting": False})
     voice = Silero(locate(settings.models_dir, VAD_MODEL) / VAD_FILE)
     engine = load_engine(settings)
     heard = []

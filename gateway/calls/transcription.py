@@ -23,6 +23,7 @@ from gateway.speech.stage import OpenTrack, SpeechStage
 from gateway.speech.track import Segment
 from gateway.store.records import CallRecord
 from gateway.store.writer import Writer
+from gateway.text.formatting import Formatter
 from gateway.text.policy import Policy
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ class Conversations:
         *,
         configured: Callable[[str], AccountConfiguration] = _nothing_set,
         always_redacted: bool = False,
+        formatting: bool = True,
     ) -> None:
         self.live = live or LiveView()
         self._delivery = delivery
         self._writer = writer
         self._redactor = redactor
+        self._formatting = formatting
         self._configured = configured
         self._always_redacted = always_redacted
         self._open: dict[str, _Session] = {}
@@ -124,6 +127,10 @@ class Conversations:
         detailed = call.request is not None and call.request.detailed_token
         return DecodeOptions(word_times=detailed, vocabulary=self._open[call.call_id].configuration.vocabulary)
 
+    def formatter(self, call: Call) -> Formatter:
+        """How a started call's texts are written."""
+        return Formatter(enabled=self._formatting, language=self._open[call.call_id].record.language)
+
     def complete(self, call: Call, reason: str) -> None:
         """The call has ended; what is still on its way is delivered all the same."""
         self.live.end(call.account_id, call.guid, reason)
@@ -147,6 +154,7 @@ class Transcription:
         self._media = media
         self._delivery = conversations.of(call)
         self._live = conversations.live
+        self._formatter = conversations.formatter(call)
         # The partial that is shown, and the sample at which its utterance begins.
         self._shown: tuple[int, LivePartial] | None = None
         self._stream_id = call.stream_id(self.role)
@@ -236,9 +244,9 @@ class Transcription:
             stream_id=self._stream_id,
             start_ms=start_ms,
             end_ms=end_ms,
-            text=hypothesis.text,
+            text=self._formatter.text(hypothesis.text).text,
             client_timestamp=datetime.now(UTC) - timedelta(milliseconds=age_ms),
-            tokens=hypothesis.tokens if self._options.word_times else (),
+            tokens=self._formatter.tokens(hypothesis.tokens) if self._options.word_times else (),
         )
 
 

@@ -27,6 +27,7 @@ from gateway.speech.memory import Memory
 from gateway.speech.sentence import read
 from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
 from gateway.speech.track import Found as Shown
+from gateway.text.formatting import Formatter
 from gateway.text.redaction import Redactor
 
 __all__ = ["Found", "Progress", "Transcription", "Utterance", "listen", "transcribe"]
@@ -58,7 +59,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A transcript. Offsets are ms from the recording's first sample; ``text`` is as recognised."""
+    """A transcript. Offsets are ms from the recording's first sample; ``text`` is as recognised and formatted."""
 
     role: Role
     start_ms: int
@@ -110,7 +111,8 @@ def transcribe(
     if progress is not None:
         progress(duration_ms)
     failed = sum(place.hypothesis is None for place in places)
-    return Transcription(duration_ms, tuple(_redacted(places)), failed)
+    formatter = Formatter(enabled=settings.text.formatting)
+    return Transcription(duration_ms, tuple(_told(places, formatter)), failed)
 
 
 def _watch(futures: Sequence[Future[list[_Place]]], work: _Work, progress: Progress) -> None:
@@ -315,12 +317,13 @@ def _decode(engine: Engine, session: Session, kind: Kind) -> Hypothesis | None:
         return None
 
 
-def _redacted(places: Sequence[_Place]) -> Iterator[Utterance]:
-    """Redaction in the order of the endpoints over both speakers: what one asks for, the other answers."""
+def _told(places: Sequence[_Place], formatter: Formatter) -> Iterator[Utterance]:
+    """Formatting, and redaction in the order of the endpoints over both speakers: one asks, the other answers."""
     redactor = Redactor()
     for one in places:
-        if one.hypothesis is None or not (text := one.hypothesis.text).strip():
+        if one.hypothesis is None or not one.hypothesis.text.strip():
             continue
+        text = formatter.text(one.hypothesis.text).text
         start_ms = one.start // _SAMPLES_PER_MS
         end_ms = max(start_ms + 1, one.end // _SAMPLES_PER_MS)
         redacted = _redact(redactor, text, one.role)

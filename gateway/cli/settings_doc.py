@@ -31,6 +31,7 @@ _SECTIONS = {
     "vad": "Voice activity",
     "endpoint": "Endpointing",
     "redaction": "Redaction",
+    "text": "Text",
     "limits": "Limits",
     "retention": "Retention",
     "log": "Logs",

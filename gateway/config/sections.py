@@ -18,6 +18,7 @@ __all__ = [
     "RetentionSettings",
     "Section",
     "SignaturePolicy",
+    "TextSettings",
     "TlsSettings",
     "TwilioSettings",
     "VadSettings",
@@ -139,6 +140,14 @@ class RedactionSettings(Section):
     """What is hidden in texts; which entities are is set by account, with the configuration API."""
 
     always: bool = Field(False, description="refuse starts that ask for unredacted text (status 4094)")
+
+
+class TextSettings(Section):
+    """What becomes of recognised text."""
+
+    formatting: bool = Field(
+        True, description="write numbers, money, times, telephone numbers and addresses as one writes them (English)"
+    )
 
 
 class LimitSettings(Section):

@@ -19,6 +19,7 @@ from gateway.config.sections import (
     RedactionSettings,
     RetentionSettings,
     SignaturePolicy,
+    TextSettings,
     TlsSettings,
     TwilioSettings,
     VadSettings,
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     vad: VadSettings = Field(default_factory=lambda: VadSettings.model_validate({}))
     endpoint: EndpointSettings = Field(default_factory=lambda: EndpointSettings.model_validate({}))
     redaction: RedactionSettings = Field(default_factory=lambda: RedactionSettings.model_validate({}))
+    text: TextSettings = Field(default_factory=lambda: TextSettings.model_validate({}))
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings.model_validate({}))
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))

@@ -93,6 +93,7 @@ class Gateway:
             self.live,
             configured=self.configurations.of,
             always_redacted=settings.redaction.always,
+            formatting=settings.text.formatting,
         )
         self.registry = Registry(
             settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, sweep=self.plane.sweep

@@ -114,6 +114,27 @@ async def test_utterances_are_stored_with_their_place_and_their_time(desk: Desk)
     assert customer.client_timestamp > before - timedelta(seconds=1)
 
 
+async def test_texts_are_formatted_before_they_are_redacted(desk: Desk) -> None:
+    _, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    desk.rig.engine.says = "My PIN is four one one one and I paid twenty two dollars at three thirty."
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A", redaction=RedactionOutput.BOTH))
+    hear(stream, Track.INBOUND, 160, quiet(480), tone(800), quiet(720))
+    await desk.registry.stop(desk.account, GUID)
+    (message,) = await desk.messages()
+    assert message.text.startswith("My PIN is #### and I paid $")
+    assert message.unredacted == "My PIN is 4111 and I paid $22 at 3:30."
+
+
+async def test_formatting_can_be_turned_off(desk: Desk) -> None:
+    for enabled, written in ((True, "22"), (False, "twenty two")):
+        conversations = Conversations(Delivery(desk.writer), desk.writer, Redactor, formatting=enabled)
+        call = Call(desk.account, GUID, 0)
+        call.begin(StartRequest(GUID, "C", "A"))
+        conversations.begin(call)
+        assert conversations.formatter(call).text("twenty two").text == written
+
+
 async def test_what_the_start_asked_for_holds_from_then_on(desk: Desk) -> None:
     _, stream = desk.attach()
     hear(stream, Track.INBOUND, 140, quiet(20))

@@ -41,6 +41,7 @@ WORDS = {
     400: "Please tell me your PIN number.",
     600: "Seven three.",
     800: "",
+    1200: "That is twenty two dollars.",
 }
 POISON = 1000
 
@@ -158,6 +159,12 @@ def test_redaction_remembers_what_the_other_one_asked() -> None:
         Role.AGENT: say((0, 3200), (400, 960), (0, 960)),
     }
     assert said(run(before)) == [(Role.CUSTOMER, WORDS[600]), (Role.AGENT, WORDS[400])]
+
+
+def test_texts_are_formatted_unless_that_is_turned_off() -> None:
+    audio = {Role.AGENT: say((1200, 960), (0, 960))}
+    assert [one.text for one in run(audio).utterances] == ["That is $22."]
+    assert [one.text for one in run(audio, text={"formatting": False}).utterances] == [WORDS[1200]]
 
 
 def test_each_recording_is_a_call_of_its_own() -> None:

@@ -143,7 +143,7 @@ def test_every_setting_has_its_variable() -> None:
     assert len(set(names)) == len(names)
     assert {"GATEWAY_HOST", "GATEWAY_TLS__CERT", "GATEWAY_WEBHOOK__OAUTH2_SCOPE", "GATEWAY_LOG__FORMAT"} <= set(names)
     sections = {name for name in Settings.model_fields if any(f"_{name.upper()}__" in known for known in names)}
-    fixed = {"tls", "twilio", "webhook", "asr", "vad", "endpoint", "redaction", "limits", "retention", "log"}
+    fixed = {"tls", "twilio", "webhook", "asr", "vad", "endpoint", "redaction", "text", "limits", "retention", "log"}
     assert sections == fixed
 
 
