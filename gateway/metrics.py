@@ -85,6 +85,13 @@ WEBHOOK_QUEUE = Gauge("gateway_webhook_queue", "Posts waiting", registry=REGISTR
 WEBHOOK_TOKENS = Counter(
     "gateway_webhook_tokens_total", "Access tokens asked for (OAuth2), by result", ["result"], registry=REGISTRY
 )
+WEBHOOK_RETRIES = Counter(
+    "gateway_webhook_retries_total", "Posts that are to be tried again, by what failed", ["reason"], registry=REGISTRY
+)
+WEBHOOK_OUTBOX = Gauge("gateway_webhook_outbox", "Posts pending in the database (at_least_once)", registry=REGISTRY)
+WEBHOOK_OUTBOX_SECONDS = Gauge(
+    "gateway_webhook_outbox_oldest_seconds", "How long the oldest of them has been pending", registry=REGISTRY
+)
 STORE_SECONDS = Histogram("gateway_store_commit_seconds", "Time of one commit", registry=REGISTRY)
 STORE_QUEUE = Gauge("gateway_store_queue", "Rows waiting to be committed", registry=REGISTRY)
 STORE_FAILED = Counter("gateway_store_failed_total", "Commits that failed", registry=REGISTRY)

@@ -56,8 +56,17 @@ class WebhookSettings(Section):
     signing_secret: SecretStr | None = Field(
         None, description="signs each post (X-Gateway-Signature); at least 16 characters; unset: no signature"
     )
+    delivery: WebhookDelivery = Field(
+        WebhookDelivery.AT_MOST_ONCE,
+        description="at_most_once (a post that fails is not sent again) or at_least_once (it is, also after a restart)",
+    )
+    retry_for: float = Field(
+        3600.0, ge=1, le=7 * 86_400, description="seconds after which at_least_once gives a post up"
+    )
     timeout: float = Field(5.0, gt=0, le=60, description="seconds a post may take")
-    queue_items: int = Field(10_000, ge=1, description="posts that may wait in memory: the oldest is dropped first")
+    queue_items: int = Field(
+        10_000, ge=1, description="posts that may wait in memory; the oldest is dropped first, or left to the database"
+    )
     queue_bytes: int = Field(32 * 1024 * 1024, ge=64 * 1024, description="bytes that may wait in memory")
     connections: int = Field(64, ge=1, le=1024, description="posts in flight at once")
 

@@ -12,12 +12,12 @@ import logging
 import string
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from gateway.delivery.payload import transcript_body
+from gateway.delivery.payload import tokens_json, transcript_body
 from gateway.delivery.sequencer import Released, Sequencer
 from gateway.delivery.webhook import OnOutcome, Post
 from gateway.errors import InternalError
@@ -271,13 +271,16 @@ class CallDelivery:
             LATE_TRANSCRIPTS.inc()
         text = _redacted(terms.redactor, transcript.text, transcript.role).text
         message = _message(self._call, released.sequence, transcript, text, terms.redaction)
-        committed = self._delivery.writer.submit(message)
         post = None
         if self._delivery.publisher is not None:
+            if terms.redaction is RedactionOutput.UNREDACTED:
+                message = replace(message, tokens=tokens_json(transcript.tokens))
             body = transcript_body(self._call, message, terms.redaction, transcript.text, transcript.tokens)
             call_id, message_id = message.call_id, message.message_id
             post = Post(new_ulid(), call_id, message_id, released.sequence, body, terms.at)
+            # Before its message: what is committed of the two after a crash is a post too many, never one too few.
             self._delivery.writer.submit(_delivery_record(post, "pending", ""))
+        committed = self._delivery.writer.submit(message)
         give_up_at = asyncio.get_running_loop().time() + COMMIT_SECONDS
         delivered = Delivered(self._call, message, released.late)
         self._outgoing.append(_Outgoing(delivered, post, committed, give_up_at))

@@ -11,7 +11,7 @@ from gateway.participants import RedactionOutput
 from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, MessageRecord
 
-__all__ = ["transcript_body"]
+__all__ = ["stored_body", "tokens_json", "transcript_body"]
 
 
 def transcript_body(
@@ -30,11 +30,32 @@ def transcript_body(
             alternative = {"text": message.text, "unredactedText": unredacted}
         case RedactionOutput.UNREDACTED:
             alternative = {"text": unredacted}
-            if tokens:
-                alternative["tokens"] = [_token(token) for token in tokens]
+            if words := tokens_json(tokens):
+                alternative["tokens"] = orjson.Fragment(words)
+    return _body(call.guid, message, alternative)
+
+
+def stored_body(guid: str, message: MessageRecord) -> bytes:
+    """The same JSON once more, from what the store keeps of a message of the call ``guid``.
+
+    Redacted text is as it stands now: what later utterances showed to be sensitive is hidden in it, too.
+    """
+    alternative: dict[str, Any]
+    if message.unredacted is None:
+        alternative = {"text": message.text}
+    elif not message.show_unredacted:
+        alternative = {"text": message.text, "unredactedText": message.unredacted}
+    else:
+        alternative = {"text": message.unredacted}
+        if message.tokens is not None:
+            alternative["tokens"] = orjson.Fragment(message.tokens)
+    return _body(guid, message, alternative)
+
+
+def _body(guid: str, message: MessageRecord, alternative: dict[str, Any]) -> bytes:
     body = {
         "type": "transcript",
-        "externalConversationId": call.guid,
+        "externalConversationId": guid,
         "streamId": message.stream_id,
         "sender": {"externalId": message.external_id, "role": message.role},
         "autotranscribeResponse": {
@@ -45,6 +66,11 @@ def transcript_body(
         },
     }
     return orjson.dumps(body)
+
+
+def tokens_json(tokens: Sequence[Token]) -> str | None:
+    """The words with their times as they are posted; None without any."""
+    return orjson.dumps([_token(token) for token in tokens]).decode() if tokens else None
 
 
 def _token(token: Token) -> dict[str, str | int | float]:

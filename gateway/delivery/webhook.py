@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
@@ -20,7 +20,7 @@ from gateway.delivery.target import PostResult, Target
 from gateway.ids import new_stream_id
 from gateway.metrics import DELIVERY_SECONDS, WEBHOOK_DROPPED, WEBHOOK_POSTS, WEBHOOK_QUEUE
 
-__all__ = ["OnOutcome", "Post", "PostResult", "WebhookPublisher", "result_label"]
+__all__ = ["FailureLog", "OnOutcome", "Post", "PostResult", "WebhookPublisher", "count_delivered", "result_label"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ _LOG_SECONDS = 1.0
 class Post:
     """One message on its way to the target.
 
-    ``endpoint_at`` is the event loop's time at which the utterance ended; ``body`` is the JSON to send.
+    ``endpoint_at`` is the event loop's time at which the utterance ended, None where an earlier process heard it;
+    ``body`` is the JSON to send; ``created_at`` tells its age.
     """
 
     delivery_id: str
@@ -40,7 +41,8 @@ class Post:
     message_id: str
     sequence: int
     body: bytes
-    endpoint_at: float
+    endpoint_at: float | None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 OnOutcome = Callable[[Post, str, str], None]
@@ -51,6 +53,32 @@ def result_label(reason: str) -> str:
     """A reason as a label: of a status its hundred only, to keep the series few."""
     word, status, number = reason.partition("status ")
     return f"{word}{status}{number[:1]}xx" if status else reason
+
+
+def count_delivered(post: Post) -> None:
+    """For the metrics: the target took the post just now."""
+    WEBHOOK_POSTS.labels("delivered").inc()
+    if post.endpoint_at is not None:
+        DELIVERY_SECONDS.observe(asyncio.get_running_loop().time() - post.endpoint_at)
+
+
+class FailureLog:
+    """Log lines about a target, by its origin: one a second at the most, which tells how many more there were."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._logged_at = float("-inf")
+        self._unlogged = 0
+
+    def warn(self, what: str) -> None:
+        """A post did not arrive."""
+        now = asyncio.get_running_loop().time()
+        if now - self._logged_at < _LOG_SECONDS:
+            self._unlogged += 1
+            return
+        more = f", and {self._unlogged} more since the last line" if self._unlogged else ""
+        logger.warning("webhook %s: post %s%s", self._origin, what, more)
+        self._logged_at, self._unlogged = now, 0
 
 
 class WebhookPublisher:
@@ -80,8 +108,7 @@ class WebhookPublisher:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
-        self._logged_at = float("-inf")
-        self._unlogged = 0
+        self._log = FailureLog(self._target.origin)
 
     @property
     def waiting(self) -> int:
@@ -125,8 +152,7 @@ class WebhookPublisher:
     async def _send(self, post: Post) -> None:
         result = await self._target.post(post.body, post.message_id)
         if result.ok:
-            DELIVERY_SECONDS.observe(asyncio.get_running_loop().time() - post.endpoint_at)
-            WEBHOOK_POSTS.labels("delivered").inc()
+            count_delivered(post)
             self._on_outcome(post, "delivered", "")
         else:
             self._fail(post, result.reason)
@@ -149,7 +175,7 @@ class WebhookPublisher:
 
     def _fail(self, post: Post, reason: str) -> None:
         WEBHOOK_POSTS.labels(result_label(reason)).inc()
-        self._log(f"failed ({reason})")
+        self._log.warn(f"failed ({reason})")
         self._on_outcome(post, "failed", reason)
 
     def _drop_oldest(self, reason: str) -> None:
@@ -161,17 +187,8 @@ class WebhookPublisher:
 
     def _drop(self, post: Post, reason: str) -> None:
         WEBHOOK_DROPPED.labels(reason).inc()
-        self._log(f"dropped ({reason})")
+        self._log.warn(f"dropped ({reason})")
         self._on_outcome(post, "dropped", reason)
-
-    def _log(self, what: str) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._logged_at < _LOG_SECONDS:
-            self._unlogged += 1
-            return
-        more = f", and {self._unlogged} more since the last line" if self._unlogged else ""
-        logger.warning("webhook %s: post %s%s", self._target.origin, what, more)
-        self._logged_at, self._unlogged = now, 0
 
     async def send_test(self) -> PostResult:
         """Post one transcript that says it is a test; for ``gateway webhook test``."""

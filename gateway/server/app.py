@@ -26,9 +26,10 @@ from gateway.api.routes import install
 from gateway.calls.configuration import Configurations
 from gateway.calls.registry import Registry
 from gateway.calls.transcription import Conversations
-from gateway.config import Settings, WebhookAuth
+from gateway.config import Settings, WebhookAuth, WebhookDelivery
 from gateway.delivery.delivery import Delivery, record_outcomes
 from gateway.delivery.live import LiveView
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError
 from gateway.server.connection import ConnectionServices, MediaConnection
@@ -72,7 +73,7 @@ class Gateway:
         store: Store,
         writer: Writer,
         speech: SpeechStage | None,
-        publisher: WebhookPublisher | None,
+        publisher: WebhookPublisher | Outbox | None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -201,7 +202,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         writer = Writer(store)
         writer.start()
         stack.push_async_callback(writer.close)
-        publisher = _publisher(settings, writer)
+        publisher = _publisher(settings, store, writer)
         if publisher is not None:
             stack.push_async_callback(publisher.close, LAST_POSTS_S)
         speech = await open_speech(settings, stack)
@@ -222,7 +223,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         server = await _listen(gateway, runner)
         stack.callback(server.close)
         # Not before the port is ours: a start by mistake must not end the calls of the gateway that runs.
-        await store.interrupt_live_calls()
+        await store.interrupt_live_calls(keep_posts=isinstance(publisher, Outbox))
+        if isinstance(publisher, Outbox):
+            publisher.start()
         gateway.refusing = False
         purger = asyncio.create_task(_purge(store, settings), name="purge")
         stack.push_async_callback(_cancel, purger)
@@ -276,13 +279,15 @@ async def _listen(gateway: Gateway, runner: web.AppRunner) -> asyncio.Server:
     return server
 
 
-def _publisher(settings: Settings, writer: Writer) -> WebhookPublisher | None:
+def _publisher(settings: Settings, store: Store, writer: Writer) -> WebhookPublisher | Outbox | None:
     if settings.webhook.url is None:
         return None
     url = urlsplit(settings.webhook.url)
     plain = url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost", "::1")
     if plain and settings.webhook.auth is not WebhookAuth.NONE:
         log.warning("the webhook's credentials cross plain HTTP; use an https:// URL")
+    if settings.webhook.delivery is WebhookDelivery.AT_LEAST_ONCE:
+        return Outbox(settings.webhook, store, writer)
     return WebhookPublisher(settings.webhook, on_outcome=record_outcomes(writer))
 
 

@@ -73,7 +73,8 @@ class MessageRecord:
     ``text`` is always the redacted one; ``unredacted`` is filled only where the start asked for it, and
     stands encrypted in the database. ``shown`` is what the messages endpoint answers with, by the call's
     setting. ``client_timestamp`` is the wall time at which the utterance began. Offsets are ms on the
-    call's clock.
+    call's clock. ``tokens`` is the JSON of the words with their times, where it is posted; encrypted as well, and
+    filled only for a post.
     """
 
     message_id: str
@@ -89,6 +90,7 @@ class MessageRecord:
     created_timestamp: datetime
     unredacted: str | None = None
     show_unredacted: bool = False
+    tokens: str | None = None
 
     @property
     def shown(self) -> str:

@@ -11,9 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.crypto import TextCipher
 from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord
-from gateway.store.schema import calls, deliveries, message_secrets, messages
+from gateway.store.schema import calls, deliveries, message_secrets, message_tokens, messages
 
-__all__ = ["Record", "call_of", "delivery_of", "key_of", "message_of", "size_of", "write"]
+__all__ = ["Record", "call_of", "delivery_of", "key_of", "message_of", "size_of", "tokens_id", "write"]
 
 Record = CallRecord | MessageRecord | DeliveryRecord
 
@@ -21,7 +21,7 @@ Record = CallRecord | MessageRecord | DeliveryRecord
 def size_of(record: Record) -> int:
     """About how many bytes a waiting record holds; for bounding queues."""
     if isinstance(record, MessageRecord):
-        return 512 + 4 * (len(record.text) + len(record.unredacted or ""))
+        return 512 + 4 * (len(record.text) + len(record.unredacted or "") + len(record.tokens or ""))
     return 512
 
 
@@ -31,7 +31,13 @@ def write(connection: Connection, records: Sequence[Record], cipher: TextCipher)
     Grouped by kind in the order of their foreign keys; records of one kind keep their order, so the last one
     of the same id wins. Writing a record twice changes nothing.
     """
-    groups: dict[Table, list[dict[str, Any]]] = {calls: [], messages: [], message_secrets: [], deliveries: []}
+    groups: dict[Table, list[dict[str, Any]]] = {
+        calls: [],
+        messages: [],
+        message_secrets: [],
+        message_tokens: [],
+        deliveries: [],
+    }
     for record in records:
         for table, values in _rows(record, cipher):
             groups[table].append(values)
@@ -45,7 +51,7 @@ def _statement(table: Table, dialect: str) -> Insert:
     """An insert that updates a call or a delivery already there, and leaves a message already there alone."""
     key = [column.name for column in table.primary_key]
     insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    if table is messages or table is message_secrets:
+    if table in (messages, message_secrets, message_tokens):
         return insert.on_conflict_do_nothing(index_elements=key)
     fixed = {*key, "account_id", "guid", "started_at"}
     changes = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in fixed}
@@ -61,7 +67,15 @@ def _rows(record: Record, cipher: TextCipher) -> list[tuple[Table, dict[str, Any
     if record.unredacted is not None:
         sealed = cipher.encrypt(record.message_id, record.unredacted)
         rows.append((message_secrets, {"message_id": record.message_id, "ciphertext": sealed}))
+    if record.tokens is not None:
+        sealed = cipher.encrypt(tokens_id(record.message_id), record.tokens)
+        rows.append((message_tokens, {"message_id": record.message_id, "ciphertext": sealed}))
     return rows
+
+
+def tokens_id(message_id: str) -> str:
+    """What the cipher binds a message's words to, so that they are not taken for its text."""
+    return f"{message_id} tokens"
 
 
 def _columns(table: Table, record: Record) -> dict[str, Any]:

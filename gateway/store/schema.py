@@ -39,6 +39,7 @@ __all__ = [
     "custom_vocabularies",
     "deliveries",
     "message_secrets",
+    "message_tokens",
     "messages",
     "metadata",
     "redaction_policies",
@@ -140,6 +141,14 @@ messages = Table(
 # The unredacted text, where a start asked for it: AES-GCM under GATEWAY_STORE_KEY, bound to its message.
 message_secrets = Table(
     "message_secrets",
+    metadata,
+    Column("message_id", String(26), ForeignKey("messages.message_id", ondelete="CASCADE"), primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False),
+)
+
+# The words with their times that were posted with the unredacted text, as JSON; encrypted in the same way.
+message_tokens = Table(
+    "message_tokens",
     metadata,
     Column("message_id", String(26), ForeignKey("messages.message_id", ondelete="CASCADE"), primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),

@@ -17,6 +17,7 @@ from gateway.store import rows
 from gateway.store.configuration import ConfigurationQueries
 from gateway.store.crypto import TextCipher
 from gateway.store.database import BUSY_TIMEOUT_MS, Transactions, create_engine, migrate
+from gateway.store.outbox import OutboxQueries
 from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord, NewKey, Principal
 from gateway.store.schema import accounts, api_keys, calls, deliveries, message_secrets, messages
 
@@ -35,7 +36,7 @@ _PURGE_CHUNK = 200
 _MAX_KEY_CHARS = 256
 
 
-class Store(ConfigurationQueries):
+class Store(ConfigurationQueries, OutboxQueries):
     """The database, opened and at the newest schema. Make one with :meth:`open`.
 
     Every method raises :class:`~gateway.errors.StoreError` when the database refuses or is away.
@@ -151,16 +152,22 @@ class Store(ConfigurationQueries):
         async with self._write() as connection:
             await connection.run_sync(rows.write, [call], self.cipher)
 
-    async def interrupt_live_calls(self, reason: str = "gateway_restart") -> int:
-        """At boot: end every session left live, drop every post left pending; the number of sessions."""
+    async def interrupt_live_calls(self, reason: str = "gateway_restart", *, keep_posts: bool = False) -> int:
+        """At boot: end every session left live, drop every post left pending; the number of sessions.
+
+        With ``keep_posts`` the posts stay pending, for an outbox to take up.
+        """
         now = datetime.now(UTC)
         live = update(calls).where(calls.c.completed_at.is_(None))
         pending = update(deliveries).where(deliveries.c.outcome == "pending")
+        dropped = 0
         async with self._write() as connection:
             ended = await connection.execute(live.values(completed_at=now, completed_reason=reason))
-            dropped = await connection.execute(pending.values(outcome="dropped", reason=reason, at=now))
-        if ended.rowcount or dropped.rowcount:
-            logger.warning("left live: %d calls completed, %d pending posts dropped", ended.rowcount, dropped.rowcount)
+            if not keep_posts:
+                left = await connection.execute(pending.values(outcome="dropped", reason=reason, at=now))
+                dropped = left.rowcount
+        if ended.rowcount or dropped:
+            logger.warning("left live: %d calls completed, %d pending posts dropped", ended.rowcount, dropped)
         return ended.rowcount
 
     async def calls(self, account_id: str, limit: int = 100) -> list[CallRecord]:

@@ -126,6 +126,15 @@ class Writer:
             self._urgent.set()
         return done
 
+    def barrier(self) -> asyncio.Future[None]:
+        """Done when all that was submitted before is committed; ends in a StoreError if the last of it is not."""
+        if self._queue:
+            self._urgent.set()
+            return self._queue[-1].done
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
     async def close(self, timeout: float = 5.0) -> bool:
         """Commit what waits, for ``timeout`` seconds at most; False if records were lost."""
         self._closed.set()

@@ -1,4 +1,7 @@
-"""A process that delivers utterances until it is killed: ``python -m tests.delivery.speaker DB ACCOUNT URL``."""
+"""A process that delivers utterances until it is killed: ``python -m tests.delivery.speaker DB ACCOUNT URL [MODE]``.
+
+Mode ``outbox``: at least once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import sys
 from datetime import UTC, datetime
 
 from gateway.config import WebhookSettings
+from gateway.delivery.backoff import Backoff
 from gateway.delivery.delivery import Delivery, Transcript, record_outcomes
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.ids import new_ulid
 from gateway.participants import RedactionOutput, Role
@@ -17,7 +22,7 @@ from gateway.store.writer import Writer
 from gateway.text.redacted import Redacted
 
 
-class _Plain:
+class Plain:
     def redact(self, text: str, role: Role) -> Redacted:
         return Redacted(text)
 
@@ -25,18 +30,23 @@ class _Plain:
         return text
 
 
-async def _speak(database_url: str, account_id: str, webhook_url: str) -> None:
+async def _speak(database_url: str, account_id: str, webhook_url: str, mode: str = "") -> None:
     store = await Store.open(database_url, key=bytes(32))
     writer = Writer(store)
     settings = WebhookSettings.model_validate({"url": webhook_url})
-    publisher = WebhookPublisher(settings, on_outcome=record_outcomes(writer))
+    publisher: WebhookPublisher | Outbox
+    if mode == "outbox":
+        publisher = Outbox(settings, store, writer, backoff=Backoff(0.01, 0.02))
+        publisher.start()
+    else:
+        publisher = WebhookPublisher(settings, on_outcome=record_outcomes(writer))
     delivery = Delivery(writer, publisher)
     now = datetime.now(UTC)
     calls = [
         delivery.open(
             CallRecord(new_ulid(), account_id, f"CA{number}", "en-US", "c", "a", now),
             RedactionOutput.REDACTED,
-            _Plain(),
+            Plain(),
         )
         for number in range(4)
     ]

@@ -276,3 +276,16 @@ async def test_closing_with_a_dead_database_ends_and_says_what_is_lost(store: St
     with pytest.raises(StoreError, match="closed"):
         await future
     lock.close()
+
+
+async def test_a_barrier_is_passed_when_all_before_it_is_committed(store: Store, writer: Writer) -> None:
+    assert writer.barrier().done()
+    opened = await opened_call(store)
+    said = [message(opened.call_id, number) for number in range(300)]
+    for one in said:
+        writer.submit(one)
+    # The last one could wait for company; who stands at the barrier does not want to.
+    writer.submit(delivery(said[0], "delivered"))
+    await ends(writer.barrier())
+    assert await store.messages(opened.account_id, "CA01") == said
+    assert writer.backlog == 0
