@@ -27,7 +27,7 @@ WORD = re.compile(r"[^\W_]+")
 
 def digits(text: str) -> str:
     """Number words as digits, digits in a row as one number: what Presidio's patterns are made for."""
-    found = alpha2digit(text, "en")
+    found = alpha2digit(text, "en", threshold=0)
     found = REPEATED.sub(lambda match: match[2] * (2 if match[1].lower() == "double" else 3), found)
     while (more := OH.sub(" 0 ", found)) != found:
         found = more
