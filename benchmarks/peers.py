@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import PeerError
 
-__all__ = ["FOLDER", "PEERS", "Heard", "Peer", "ensure", "transcribe"]
+__all__ = ["FOLDER", "PEERS", "Heard", "Peer", "ask", "ensure", "transcribe"]
 
 FOLDER = Path(__file__).parents[1] / ".venv-bench"
 RUNNERS = Path(__file__).parent / "runners"
@@ -118,6 +119,21 @@ def transcribe(peer: Peer, python: Path, files: Sequence[Path]) -> list[Heard]:
     return [known[key] for key in keys]
 
 
+def ask(peer: Peer, python: Path, questions: Sequence[str | Path]) -> list[Any]:
+    """What a peer's script answers; blocking, a process of its own.
+
+    Args:
+        peer: whose script is run.
+        python: of its environment, as :func:`ensure` returned it.
+        questions: lines of the script's standard input, each answered by a line of JSON.
+
+    Raises:
+        PeerError: its script failed.
+    """
+    script = RUNNERS / peer.script
+    return [json.loads(line) for line in _run(peer, [str(python), str(script)], questions)]
+
+
 def _known(kept: Path) -> dict[str, Heard]:
     """What was heard before; a line that was being written when all stopped is passed over."""
     known = {}
@@ -128,7 +144,7 @@ def _known(kept: Path) -> dict[str, Heard]:
     return known
 
 
-def _run(peer: Peer, command: Sequence[str], files: Sequence[Path]) -> Iterator[str]:
+def _run(peer: Peer, command: Sequence[str], files: Sequence[str | Path]) -> Iterator[str]:
     """The script's lines as they come, one a file."""
     count = 0
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
