@@ -1,60 +1,58 @@
-"""What was asked for: the phrases after which every number of the next turns is hidden."""
+"""What a finder may know of the conversation around the text it looks at."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-__all__ = ["Request", "find_request"]
+from gateway.participants import Role
+from gateway.text.mentions import Mention
+from gateway.text.numbers import Element, Token
+from gateway.text.policy import Entity
+from gateway.text.redacted import Hidden
 
-_SUBJECTS = r"""
-      pins? (?! \s+ (?: down | point | board | drop )\b )
-    | p [. ] \s? i [. ] \s? n\b \.?
-    | pen \s+ (?: number | code )                                # how recognizers hear "PIN number"
-    | (?: card | cards ) \s+ (?: number | no\b | details | ending | information | is\b )
-    | card's | card \s+ on \s+ (?: file )
-    | numbers? \s+ (?: on | of | from ) \s+ (?: (?: the | your | my | that ) \s+ )? (?: \w+ \s+ )? card
-    | (?: digits? | numbers? | code ) \s+ on \s+ (?: the | its ) \s+ (?: back | front )
-    | (?: credit | debit ) \s+ cards?
-    | (?: social \s+ security | (?: your | my | his | her | their ) \s+ social (?! \s+ media ) )
-    | s [. ] \s? s [. ] \s? n\b \.? | ssn | socials?\s+number
-    | cvv2? | cvc2? | cvn | c [. ] \s? v [. ] \s? [vc]\b \.?
-    | (?: security | verification | access | pass | confirmation ) \s* code
-    | (?: expir \w* | exp ) \s+ (?: date | month | year ) | expiry
-    | (?: long | sixteen [- ] digit | 16 [- ] digit ) \s+ number
-"""
-_ASK = (
-    r"(?: what | what's | which | give | read | tell | need | enter | confirm | verify | provide | share"
-    r" | (?: can | could | may | let ) \s+ (?: i | we | me | us ) \s+ (?: please \s+ )?"
-    r" (?: have | get | take | grab ) )"
-)
-_REQUEST = re.compile(
-    rf"(?<!\w)(?: {_SUBJECTS} )(?!\w) | (?<!\w){_ASK}(?!\w)[^.?!]{{0,40}}?(?<!\w)card(?!\w)", re.IGNORECASE | re.VERBOSE
-)
-# "4 1 is my PIN": the number came first.
-_BACKWARD = re.compile(
-    r"(?:(?<!what )(?<!where )\bis|(?<!what)(?<!where)'s|\bwas|\bwere|\bfor|\bare)"
-    r"\s+(?:my|the|your|our|her|his)\s+(?:\w+\s+){0,2}$",
-    re.IGNORECASE,
-)
-_LOOK_BEHIND = 48
+__all__ = ["Context", "Finder", "Topic"]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """Where a card, PIN, SSN or CVV is asked for or named.
+class Topic:
+    """An entity that was asked for or announced, ``ago`` utterances before (1: by the last one).
 
-    Numbers from ``position`` on are hidden; ``backward`` tells that those before it are as well.
+    ``by`` is who is to tell it; ``answered`` whether something of it was hidden since; ``firm`` as in a mention.
     """
 
-    position: int
-    backward: bool
+    by: Role
+    ago: int
+    answered: bool = False
+    firm: bool = True
 
 
-def find_request(text: str) -> Request | None:
-    """The first request in ``text``; None where there is none."""
-    match = _REQUEST.search(text)
-    if match is None:
-        return None
-    before = text[max(0, match.start() - _LOOK_BEHIND) : match.start()]
-    return Request(match.end(), _BACKWARD.search(before) is not None)
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The conversation, seen from one text.
+
+    Attributes:
+        role: who says it.
+        mentions: what the text itself names or asks for.
+        topics: what earlier utterances asked for.
+        passwords: passwords told before, word by word.
+        unfinished: the text may stop anywhere: hide what may become a finding.
+    """
+
+    role: Role
+    mentions: tuple[Mention, ...] = ()
+    topics: Mapping[Entity, Topic] = field(default_factory=lambda: MappingProxyType({}))
+    passwords: tuple[tuple[str, ...], ...] = ()
+    unfinished: bool = False
+
+    def named(self, entity: Entity) -> bool:
+        """Whether the text itself names the entity."""
+        return any(one.entity is entity for one in self.mentions)
+
+
+Finder = Callable[[str, Sequence[Token], Sequence[Element], Context], list[Hidden]]
+"""Finds one entity in a text: spans left to right, without overlap; never raises.
+
+Its arguments are the text, its tokens, its numbers, and the context.
+"""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.text.context import Context
 from gateway.text.numbers import Element, Token, vocabulary
+from gateway.text.policy import Entity
+from gateway.text.redacted import Hidden
 
-__all__ = ["find_addresses"]
+__all__ = ["find_addresses", "find_emails"]
 
 _DOT_WORDS = frozenset({"dot", "point", "period"})
 _LOCAL_JOINERS = _DOT_WORDS | {"underscore", "dash", "hyphen", "minus", "plus", "underline"}
@@ -29,6 +32,11 @@ _NO_LOCAL = vocabulary(
 _MAX_LABELS = 6
 _MAX_LOCAL = 12
 _EXTRA_WORDS = 2  # "john smith at …": words without a joiner that still belong to the local part
+
+
+def find_emails(text: str, tokens: Sequence[Token], numbers: Sequence[Element], _context: Context) -> list[Hidden]:
+    """E-mail addresses as findings; what surrounds them does not matter."""
+    return [Hidden(start, end, Entity.EMAIL) for start, end in find_addresses(text, tokens, numbers)]
 
 
 def find_addresses(text: str, tokens: Sequence[Token], numbers: Sequence[Element]) -> list[tuple[int, int]]:

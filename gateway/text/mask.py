@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 from gateway.text.numbers import Element, Form
+from gateway.text.redacted import Hidden
 
-__all__ = ["MASK", "Edit", "apply", "mask_characters", "mask_run"]
+__all__ = ["MASK", "Edit", "Numeric", "apply", "edits", "mask_characters", "mask_run"]
 
 MASK = "#"
 
@@ -32,11 +34,35 @@ class Edit:
     replacement: str
 
 
-def apply(text: str, edits: Iterable[Edit]) -> str:
-    """``text`` with all ``edits`` made; they must not overlap."""
+class Numeric(Protocol):
+    """Numbers in a row that are hidden, the words between them shown."""
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """The numbers."""
+
+
+def edits(text: str, numbers: Sequence[Element], spans: Iterable[Hidden], runs: Iterable[Numeric]) -> list[Edit]:
+    """What hides ``spans`` character by character, and ``runs`` digit by digit.
+
+    Numbers in a span show one ``#`` a digit as well, so that the lengths of their words stay unknown.
+    """
+    made = [mask_run(text, run.elements) for run in runs]
+    for span in spans:
+        at = span.start
+        for number in numbers:
+            if span.start <= number.start and number.end <= span.end:
+                made += (Edit(at, number.start, mask_characters(text[at : number.start])), mask_run(text, [number]))
+                at = number.end
+        made.append(Edit(at, span.end, mask_characters(text[at : span.end])))
+    return made
+
+
+def apply(text: str, changes: Iterable[Edit]) -> str:
+    """``text`` with all ``changes`` made; they must not overlap."""
     parts: list[str] = []
     at = 0
-    for edit in sorted(edits, key=lambda edit: edit.start):
+    for edit in sorted(changes, key=lambda edit: edit.start):
         parts += (text[at : edit.start], edit.replacement)
         at = edit.end
     parts.append(text[at:])

@@ -69,4 +69,4 @@ def _strange(tokens: Sequence[Token], left: Element, right: Element, joiners: fr
     short = all(len(tokens[index].word) <= _MAX_LETTERS and tokens[index].word.isalpha() for index in words)
     if not short or not 1 <= len(words) <= _MAX_WORDS:
         return []
-    return [Element(index, index, tokens[index].start, tokens[index].end, 1, Form.MISHEARD) for index in words]
+    return [Element(index, index, tokens[index].start, tokens[index].end, "?", Form.MISHEARD) for index in words]

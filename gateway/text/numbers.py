@@ -1,4 +1,4 @@
-"""Numbers in recognised English text: spoken or written, folded to a count of digits with a place in the text.
+"""Numbers in recognised English text: spoken or written, folded to digits with a place in the text.
 
 :func:`tokenize` cuts text into words and digit chunks; :func:`elements` reads those as numbers, each the smallest
 thing that is one number to the ear ("twenty two", "double seven", "four thousand one hundred", "1234"). What belongs
@@ -8,6 +8,7 @@ together into one run, and what is hidden, is :mod:`gateway.text.redaction`'s bu
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -66,6 +67,7 @@ OH_WORDS = _OH
 """Words for zero that are mostly something else."""
 REPEAT_WORDS = frozenset(_REPEATS)
 """Words that announce a digit said once for several."""
+_BEGINNINGS = frozenset({*_UNITS, *_TEENS, *_TENS, *_REPEATS, *_OH, "a", "an"})
 _ORDINALS = vocabulary("first second third fourth fifth sixth seventh eighth ninth hundredth thousandth")
 _ORDINAL_SUFFIXES = frozenset({"st", "nd", "rd", "th"})
 # What may stand between the words of one number: "twenty-two", "one hundred and five".
@@ -97,19 +99,27 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One number: the tokens ``first … last`` (both included), ``count`` digits when folded."""
+    """One number: the tokens ``first … last`` (both included), and its ``digits`` when folded.
+
+    A digit that nobody knows (a word that was misheard) stands as ``?``.
+    """
 
     first: int
     last: int
     start: int
     end: int
-    count: int
+    digits: str
     form: Form
+
+    @property
+    def count(self) -> int:
+        """How many digits it has."""
+        return len(self.digits)
 
     @property
     def single(self) -> bool:
         """True for one digit, spoken or written."""
-        return self.count == 1
+        return len(self.digits) == 1
 
 
 def tokenize(text: str) -> list[Token]:
@@ -126,11 +136,18 @@ def elements(text: str, tokens: Sequence[Token]) -> list[Element]:
     found: list[Element] = []
     index = 0
     while index < len(tokens):
-        after, count, form = reader.number(index)
-        if count:
-            found.append(Element(index, after - 1, tokens[index].start, tokens[after - 1].end, count, form))
+        after, digits, form = reader.number(index)
+        if digits:
+            found.append(Element(index, after - 1, tokens[index].start, tokens[after - 1].end, digits, form))
         index = after
     return found
+
+
+def _fold(chunk: str) -> str:
+    """A digit chunk in ASCII digits."""
+    if chunk.isascii():
+        return chunk
+    return "".join(str(unicodedata.digit(character)) for character in chunk)
 
 
 class _Reader:
@@ -140,35 +157,42 @@ class _Reader:
         self._text = text
         self._tokens = tokens
 
-    def number(self, index: int) -> tuple[int, int, Form]:
-        """``(after, digits, form)``; ``digits`` is 0 where no number stands."""
-        word = self._tokens[index].word
+    def number(self, index: int) -> tuple[int, str, Form]:
+        """``(after, digits, form)``; ``digits`` is empty where no number stands."""
+        token = self._tokens[index]
+        word = token.word
+        if not token.digits and word not in _BEGINNINGS:
+            return index + 1, "", Form.SPOKEN
         if word in _OH:
-            return index + 1, 1, Form.OH
+            return index + 1, "0", Form.OH
         if word in _REPEATS:
-            if self._next(index) and self._single_digit(index + 1):
-                return index + 2, _REPEATS[word], Form.SPOKEN
-            return index + 1, 0, Form.SPOKEN
+            return self._repeated(index)
         if word in ("a", "an"):
             return self._article(index)
         value, after = self._below_hundred(index)
         if value is None:
-            return after, 0, Form.SPOKEN
+            return after, "", Form.SPOKEN
         return self._cardinal(index, value, after)
 
-    def _article(self, index: int) -> tuple[int, int, Form]:
+    def _repeated(self, index: int) -> tuple[int, str, Form]:
+        digit = self._single_digit(index + 1) if self._next(index) else ""
+        if digit:
+            return index + 2, digit * _REPEATS[self._tokens[index].word], Form.SPOKEN
+        return index + 1, "", Form.SPOKEN
+
+    def _article(self, index: int) -> tuple[int, str, Form]:
         """A number or a manner of speech: "a hundred and five", "a hundred percent"."""
         if self._next(index) in ("hundred", *_SCALES):
-            after, count, form = self._cardinal(index, 1, index + 1)
+            after, digits, form = self._cardinal(index, 1, index + 1)
             if form is Form.SPOKEN:
-                return after, count, form
-        return index + 1, 0, Form.SPOKEN
+                return after, digits, form
+        return index + 1, "", Form.SPOKEN
 
-    def _cardinal(self, index: int, value: int, after: int) -> tuple[int, int, Form]:
+    def _cardinal(self, index: int, value: int, after: int) -> tuple[int, str, Form]:
         """A number that may go on with hundred, thousand and so on."""
         token = self._tokens[index]
         if token.digits and not self._multiplicand(token):
-            return after, len(token.word), Form.WRITTEN
+            return after, _fold(token.word), Form.WRITTEN
         total, multiplied, added = 0, False, False
         if self._next(after - 1) == "hundred":
             after, value, multiplied = after + 1, value * 100, True
@@ -181,11 +205,11 @@ class _Reader:
             if more:
                 after, value, added = end, more, True
         if multiplied:
-            count = max(len(str(total + value)), len(token.word) if token.digits else 0)
-            return after, count, Form.SPOKEN if added else Form.ROUND
+            digits = str(total + value).rjust(len(token.word) if token.digits else 0, "0")
+            return after, digits, Form.SPOKEN if added else Form.ROUND
         if token.digits:
-            return after, len(token.word), Form.WRITTEN
-        return after, len(str(value)), Form.DIGIT if value < 10 else Form.SPOKEN
+            return after, _fold(token.word), Form.WRITTEN
+        return after, str(value), Form.DIGIT if value < 10 else Form.SPOKEN
 
     def _addend(self, index: int, *, hundreds: bool = False) -> tuple[int, int]:
         """``(value, after)`` of what follows a multiplier: "and five", "one hundred twenty"; value 0: nothing."""
@@ -222,9 +246,11 @@ class _Reader:
     def _multiplicand(token: Token) -> bool:
         return len(token.word) <= _LONGEST_MULTIPLICAND and token.word.isdecimal()
 
-    def _single_digit(self, index: int) -> bool:
+    def _single_digit(self, index: int) -> str:
         token = self._tokens[index]
-        return token.word in _UNITS or token.word in _OH or (token.digits and len(token.word) == 1)
+        if token.digits:
+            return _fold(token.word) if len(token.word) == 1 else ""
+        return "0" if token.word in _OH else str(_UNITS.get(token.word, ""))
 
     def _next(self, index: int) -> str:
         """The word after token ``index`` when nothing but a space or a hyphen lies between, else an empty string."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.text import phrases
 from gateway.text.email import find_addresses
+from gateway.text.explained import is_pronoun
 from gateway.text.mask import MASK, Edit, mask_run
 from gateway.text.numbers import (
     NUMBER_WORDS,
@@ -52,7 +52,7 @@ def hide_numbers(
     "One" as a pronoun ("one of them") stays, unless it ends the text or the time is ``sensitive``.
     """
     runs = find_runs(text, tokens, numbers, cuts, eager=True)
-    shown = {run.elements[0].first for run in runs if not (sensitive or run.at_end) and phrases.is_pronoun(tokens, run)}
+    shown = {run.elements[0].first for run in runs if not (sensitive or run.at_end) and is_pronoun(tokens, run)}
     hidden = [run for run in runs if run.elements[0].first not in shown]
     edits = [mask_run(text, run.elements) for run in hidden]
     covered = shown | {index for run in hidden for index in range(run.elements[0].first, run.elements[-1].last + 1)}

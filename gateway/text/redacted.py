@@ -31,8 +31,12 @@ class Revised:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A text redacted; ``hidden`` lies left to right without overlap, ``revised`` by ordinal."""
+    """A text redacted; ``hidden`` lies left to right without overlap, ``revised`` by ordinal.
+
+    ``utterance`` is the text's own ordinal, by which a later one may revise it; -1 if nothing will.
+    """
 
     text: str
     hidden: tuple[Hidden, ...] = ()
     revised: tuple[Revised, ...] = ()
+    utterance: int = -1

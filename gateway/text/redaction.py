@@ -1,58 +1,65 @@
-"""Redaction: numbers and e-mail addresses are hidden before a transcript is stored, sent or shown.
+"""Redaction: secrets are hidden before a transcript is stored, sent or shown.
 
-The rules of this first set:
+The way of a text, a module a stage: words and numbers (:mod:`~gateway.text.numbers`), numbers in a row
+(:mod:`~gateway.text.runs`), what is asked for or named (:mod:`~gateway.text.mentions`), what the finders find
+(:mod:`~gateway.text.finders`), which runs are hidden (:mod:`~gateway.text.choice`), how it looks
+(:mod:`~gateway.text.mask`). Between utterances: :mod:`~gateway.text.conversation` and :mod:`~gateway.text.memory`.
 
-- A run of three or more digits, spoken or written, is hidden. A run goes on over spaces, punctuation, hesitations and
-  joining words ("and", "then", "dash", …); any other word ends it. Years, long prices and house numbers are such runs.
-- What stays: runs of one or two digits; ordinals; round quantities ("two hundred", "five thousand", "100%"); a time of
-  day that stands alone ("3:30", "at three thirty"); a price in digits under a hundred ("$25.99").
-- Strange short words inside a string of digits are misheard digits and hidden with it.
-- A run that touches the end of an utterance goes on in the same speaker's next one.
-- After a request for a card, PIN, SSN or CVV, by either side, every number is hidden, single digits too, with no
-  exception but "one" as a pronoun and a count of digits ("the last four digits"). This lasts until
-  :data:`QUIET_UTTERANCES` utterances of the call in a row held no number, at most :data:`MAX_UTTERANCES`.
-- E-mail addresses, written and spoken, are hidden character by character, the "@" and the dots included.
+After a request for a card, PIN, SSN or CVV, by either side, every number is hidden, single digits too, with no
+exception but "one" as a pronoun and a count of digits ("the last four digits"), until the secret is complete, or until
+:data:`QUIET_UTTERANCES` utterances of the call in a row held no number, at most :data:`MAX_UTTERANCES`. For some
+utterances after a complete one the numbers that nothing explains are hidden still.
 
-Sans-I/O, synchronous, and never raises. :mod:`gateway.text.mask` says how hidden text looks.
+Sans-I/O, synchronous, and never raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gateway.participants import Role
-from gateway.text import phrases
-from gateway.text.context import Request, find_request
-from gateway.text.email import find_addresses
-from gateway.text.mask import MASK, Edit, apply, mask_characters, mask_run
+from gateway.text.choice import Choice, Chosen, choose
+from gateway.text.context import Context
+from gateway.text.conversation import (
+    CARD_UTTERANCES,
+    MAX_UTTERANCES,
+    QUIET_UTTERANCES,
+    Chain,
+    Conversation,
+    Piece,
+    opens,
+    request_after,
+    topics_after,
+)
+from gateway.text.finders import find
+from gateway.text.mask import MASK, apply, edits
+from gateway.text.memory import Memory, Said, is_mostly_numbers
+from gateway.text.mentions import Mention, find_mentions
 from gateway.text.numbers import Element, Token, elements, tokenize
+from gateway.text.password import names_the_last
 from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.preview import hide_addresses, hide_numbers
 from gateway.text.redacted import Hidden, Redacted
-from gateway.text.runs import MIN_DIGITS, Run, find_runs, only_joiners
+from gateway.text.runs import Run, find_runs, only_joiners
 
 __all__ = ["MAX_UTTERANCES", "QUIET_UTTERANCES", "Redactor"]
 
-QUIET_UTTERANCES = 6
-"""So many utterances without a number end the time after a request."""
-
-MAX_UTTERANCES = 40
-"""A request is forgotten after so many utterances, whatever they held."""
+_PASSWORDS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """What earlier utterances leave behind.
+class _Read:
+    """A text, and what was read in it."""
 
-    ``carry``: digits of the run that is open at the end of a role's last utterance. ``quiet``: utterances that the
-    request still lasts without a number; ``left``: utterances that it lasts at most.
-    """
-
-    carry: Mapping[Role, int] = field(default_factory=lambda: MappingProxyType({}))
-    quiet: int = 0
-    left: int = 0
+    text: str
+    role: Role
+    tokens: Sequence[Token]
+    numbers: Sequence[Element]
+    mentions: tuple[Mention, ...]
+    spans: list[Hidden]
+    runs: Sequence[Run]
 
 
 class Redactor:
@@ -64,12 +71,33 @@ class Redactor:
 
     def __init__(self, policy: Policy = DEFAULT) -> None:
         self.policy = policy
-        self._state = _State()
+        self._conversation = Conversation()
+        self._memory = Memory()
+        self._utterance = 0
 
     def redact(self, text: str, role: Role) -> Redacted:
         """``text`` with what must not be shown hidden; remembers what the next utterances need."""
-        redacted, self._state = _redact(text, role, self._state)
-        return redacted
+        read = self._read(text, role)
+        choice = choose(text, read.tokens, read.runs, read.mentions, self._conversation, role, self.policy)
+        chosen = self._with_card(read, choice)
+        said = Said(
+            self._utterance,
+            role,
+            text,
+            read.tokens,
+            read.numbers,
+            read.runs,
+            read.spans,
+            list(chosen),
+            is_mostly_numbers(read.tokens, read.numbers),
+        )
+        passwords = self._look_back(read, chosen)
+        self._memory.add(said)
+        self._conversation = self._after(read, choice, chosen, passwords)
+        self._utterance += 1
+        hidden = [*read.spans, *(Hidden(one.start, one.end, one.entity) for one in chosen)]
+        hidden.sort(key=lambda one: one.start)
+        return Redacted(said.redacted(), tuple(hidden), self._memory.revised(), said.utterance)
 
     def preview(self, text: str, role: Role) -> str:
         """For a text that may stop anywhere: no number of it is shown (:mod:`gateway.text.preview`).
@@ -78,81 +106,96 @@ class Redactor:
         """
         tokens = tokenize(text)
         numbers = elements(text, tokens)
-        spans = hide_addresses(text)
-        state = self._state
-        sensitive = state.quiet > 0 or state.carry.get(role, 0) > 0 or find_request(text) is not None
-        edits = hide_numbers(text, tokens, numbers, spans, sensitive=sensitive)
-        shown = apply(text, edits + _address_edits(text, spans, numbers))
+        mentions = find_mentions(text)
+        before = self._conversation
+        context = Context(role, mentions, before.topics, before.passwords, unfinished=True)
+        spans = find(text, tokens, numbers, context, self.policy)
+        if Entity.EMAIL in self.policy:
+            spans = _merged([*spans, *(Hidden(start, end, Entity.EMAIL) for start, end in hide_addresses(text))])
+        sensitive = (
+            before.request is not None
+            or before.chain(role).digits != ""
+            or any(opens(one, self.policy) for one in mentions)
+        )
+        cuts = [(one.start, one.end) for one in spans]
+        changes = hide_numbers(text, tokens, numbers, cuts, sensitive=sensitive)
+        shown = apply(text, changes + edits(text, numbers, spans, ()))
         return "".join(MASK if character.isdigit() else character for character in shown)
 
+    def _read(self, text: str, role: Role) -> _Read:
+        before = self._conversation
+        tokens = tokenize(text)
+        numbers = elements(text, tokens)
+        mentions = find_mentions(text)
+        context = Context(role, mentions, before.topics, before.passwords)
+        spans = find(text, tokens, numbers, context, self.policy)
+        cuts = [(one.start, one.end) for one in spans]
+        sensitive = before.request is not None or any(opens(one, self.policy) for one in mentions)
+        eager = sensitive or before.chain(role).digits != ""
+        runs = find_runs(text, tokens, numbers, cuts, eager=eager) if numbers else []
+        return _Read(text, role, tokens, numbers, mentions, spans, runs)
 
-def _redact(text: str, role: Role, state: _State) -> tuple[Redacted, _State]:
-    tokens = tokenize(text)
-    request = find_request(text)
-    if request is not None:
-        state = replace(state, quiet=QUIET_UTTERANCES, left=MAX_UTTERANCES)
-    sensitive = state.quiet > 0
-    numbers = elements(text, tokens)
-    spans = find_addresses(text, tokens, numbers)
-    carry = state.carry.get(role, 0)
-    runs = find_runs(text, tokens, numbers, spans, eager=sensitive or carry > 0)
-    hidden = _choose(text, tokens, runs, carry, sensitive=sensitive, request=request)
-    edits = [mask_run(text, run) for run in hidden]
-    edits += _address_edits(text, spans, numbers)
-    following = _State(
-        MappingProxyType({**state.carry, role: _carry(tokens, runs, carry)}),
-        QUIET_UTTERANCES if sensitive and hidden else max(0, state.quiet - (request is None)),
-        max(0, state.left - 1),
-    )
-    if following.left == 0:
-        following = replace(following, quiet=0)
-    shown = [Hidden(run[0].start, run[-1].end, _entity(sum(one.count for one in run))) for run in hidden]
-    shown += [Hidden(start, end, Entity.EMAIL) for start, end in spans]
-    shown.sort(key=lambda one: one.start)
-    return Redacted(apply(text, edits), tuple(shown)), following
+    def _with_card(self, read: _Read, choice: Choice) -> tuple[Chosen, ...]:
+        """What was chosen, and what else ends a card's number that began in earlier utterances."""
+        if len(choice.chosen) == len(read.runs) or not is_mostly_numbers(read.tokens, read.numbers):
+            return choice.chosen
+        if not self._memory.find_card(read.role, "".join(run.digits for run in read.runs)):
+            return choice.chosen
+        return tuple(Chosen(run.elements, Entity.CREDIT_CARD_NUMBER) for run in read.runs)
+
+    def _look_back(self, read: _Read, chosen: Sequence[Chosen]) -> list[tuple[str, ...]]:
+        """Hide in earlier utterances what this one shows to be secret; passwords that were learned."""
+        first = read.runs[0] if read.runs else None
+        if first is not None and first.at_start and chosen and chosen[0].start == first.start:
+            self._memory.join(self._conversation.chain(read.role).pieces, chosen[0].entity)
+        for mention in read.mentions:
+            told_here = first is not None and first.start < mention.start
+            if mention.last and not told_here and opens(mention, self.policy):
+                self._memory.name_numbers(mention.entity)
+        learned = [
+            tuple(token.word for token in read.tokens if one.start <= token.start < one.end)
+            for one in read.spans
+            if one.entity is Entity.PASSWORD
+        ]
+        if not learned and Entity.PASSWORD in self.policy and names_the_last(read.text):
+            words = self._memory.name_words()
+            learned += [words] if words else []
+        return learned
+
+    def _after(
+        self, read: _Read, choice: Choice, chosen: Sequence[Chosen], passwords: Sequence[tuple[str, ...]]
+    ) -> Conversation:
+        before = self._conversation
+        found = frozenset({one.entity for one in read.spans} | {one.entity for one in chosen})
+        carded = any(one.entity is Entity.CREDIT_CARD_NUMBER for one in read.mentions)
+        kept = [*before.passwords, *(one for one in passwords if one not in before.passwords)]
+        return replace(
+            before,
+            request=request_after(choice.request, named=choice.named, numbers=choice.told),
+            card=CARD_UTTERANCES if carded else max(0, before.card - 1),
+            topics=topics_after(before.topics, read.text, read.role, read.mentions, found),
+            chains=MappingProxyType({**before.chains, read.role: self._chain(read, choice)}),
+            passwords=tuple(kept[-_PASSWORDS:]),
+        )
+
+    def _chain(self, read: _Read, choice: Choice) -> Chain:
+        """The run that is open at the utterance's end."""
+        before = self._conversation.chain(read.role)
+        if not read.runs:
+            return before if only_joiners(read.tokens) else Chain()
+        last = read.runs[-1]
+        if not last.at_end or last in choice.explained:
+            return Chain()
+        earlier = before if last.at_start else Chain()
+        piece = Piece(self._utterance, last.start, last.end)
+        return Chain(earlier.digits + last.digits, (*earlier.pieces, piece))
 
 
-def _choose(
-    text: str, tokens: Sequence[Token], runs: Sequence[Run], carry: int, *, sensitive: bool, request: Request | None
-) -> list[Sequence[Element]]:
-    """The elements to hide, run by run."""
-    hidden: list[Sequence[Element]] = []
-    for run in runs:
-        continued = carry if run.at_start else 0
-        if phrases.is_pronoun(tokens, run):
-            continue
-        if run.count + continued >= MIN_DIGITS and not (continued == 0 and phrases.stays(text, tokens, run)):
-            hidden.append(run.elements)
-        elif sensitive:
-            part = [one for one in run.elements if request is None or request.backward or one.start >= request.position]
-            if part and not phrases.is_count_of_digits(tokens, run):
-                hidden.append(part)
-    return hidden
-
-
-def _entity(digits: int) -> Entity:
-    """The rule for a run of so many digits."""
-    return {3: Entity.DIGITS_3, 4: Entity.DIGITS_4, 9: Entity.DIGITS_9, 10: Entity.DIGITS_10}.get(
-        digits, Entity.DIGITS_LONG
-    )
-
-
-def _carry(tokens: Sequence[Token], runs: Sequence[Run], carry: int) -> int:
-    """Digits of the run that is open at the utterance's end."""
-    if not runs or not runs[-1].at_end:
-        return carry if not runs and only_joiners(tokens) else 0
-    last = runs[-1]
-    return last.count + (carry if last.at_start else 0)
-
-
-def _address_edits(text: str, spans: Sequence[tuple[int, int]], numbers: Sequence[Element]) -> list[Edit]:
-    """An address character by character; numbers in it by their digits, so that their words' lengths stay unknown."""
-    edits: list[Edit] = []
-    for start, end in spans:
-        at = start
-        for number in numbers:
-            if start <= number.start and number.end <= end:
-                edits += (Edit(at, number.start, mask_characters(text[at : number.start])), mask_run(text, [number]))
-                at = number.end
-        edits.append(Edit(at, end, mask_characters(text[at:end])))
-    return edits
+def _merged(spans: list[Hidden]) -> list[Hidden]:
+    merged: list[Hidden] = []
+    for one in sorted(spans, key=lambda one: one.start):
+        if merged and one.start < merged[-1].end:
+            merged[-1] = Hidden(merged[-1].start, max(merged[-1].end, one.end), merged[-1].entity)
+        else:
+            merged.append(one)
+    return merged

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gateway.text.misheard import bridge
 from gateway.text.numbers import Element, Form, Token, vocabulary
@@ -16,11 +17,23 @@ MIN_DIGITS = 3
 JOINERS = vocabulary(
     "um umm uhm uh uhh er err erm eh ah hm hmm mm mhm huh "  # hesitations
     "and then dash hyphen minus space point dot period comma slash stroke plus next "
-    "sorry wait okay ok yeah yes so well like no"
+    "sorry wait okay ok yeah yes so well like no actually rather correction"
 )
 """Words over which a run goes on: nobody who reads out a number says only digits."""
 
-HOMOPHONES = frozenset({"for", "fore", "to", "too", "ate", "won"})
+_CORRECTIONS = (
+    ("i", "mean"),
+    ("i", "think"),
+    ("scratch", "that"),
+    ("make", "that"),
+    ("let", "me", "see"),
+    ("my", "bad"),
+)
+"""The same where a single digit stands on either side: "four one, I mean four two"."""
+
+HOMOPHONES: Mapping[str, str] = MappingProxyType(
+    {"for": "4", "fore": "4", "to": "2", "too": "2", "ate": "8", "won": "1"}
+)
 """Heard for "four", "two", "eight", "one" by recognizers; digits only between two single digits of a run."""
 _MAX_JOINERS = 6
 # Text that was masked before parts as the address did that stood there: masking twice is masking once.
@@ -29,12 +42,32 @@ _MASKED = "##"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Numbers in a row, with ``count`` digits in all; whether it touches the utterance's start and end."""
+    """Numbers in a row, with their ``digits``; whether it touches the utterance's start and end."""
 
     elements: tuple[Element, ...]
-    count: int
+    digits: str
     at_start: bool
     at_end: bool
+
+    @property
+    def count(self) -> int:
+        """How many digits it has."""
+        return len(self.digits)
+
+    @property
+    def start(self) -> int:
+        """Where it begins in the text."""
+        return self.elements[0].start
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the text."""
+        return self.elements[-1].end
+
+    @property
+    def alone(self) -> bool:
+        """Whether the utterance holds nothing else."""
+        return self.at_start and self.at_end
 
 
 def find_runs(
@@ -79,9 +112,26 @@ def _links(tokens: Sequence[Token], left: Element, right: Element) -> list[Eleme
     between = tokens[left.last + 1 : right.first]
     if only_joiners(between):
         return [] if len(between) <= _MAX_JOINERS else None
-    if len(between) == 1 and between[0].word in HOMOPHONES and left.single and right.single:
-        return [Element(left.last + 1, left.last + 1, between[0].start, between[0].end, 1, Form.HOMOPHONE)]
-    return None
+    if not (left.single and right.single):
+        return None
+    if len(between) == 1 and between[0].word in HOMOPHONES:
+        digit = HOMOPHONES[between[0].word]
+        return [Element(left.last + 1, left.last + 1, between[0].start, between[0].end, digit, Form.HOMOPHONE)]
+    return [] if _corrects(between) else None
+
+
+def _corrects(between: Sequence[Token]) -> bool:
+    """True for joining words with the words of a correction among them."""
+    if len(between) > _MAX_JOINERS:
+        return False
+    words = [token.word for token in between]
+    index = 0
+    while index < len(words):
+        said = next((one for one in _CORRECTIONS if tuple(words[index : index + len(one)]) == one), None)
+        if said is None and words[index] not in JOINERS:
+            return False
+        index += len(said) if said is not None else 1
+    return True
 
 
 def _settle(text: str, group: Sequence[Element], eager: bool) -> list[list[Element]]:
@@ -109,4 +159,4 @@ def _run(tokens: Sequence[Token], piece: Sequence[Element], eager: bool) -> Run 
     at_end = only_joiners(tokens[piece[-1].last + 1 :])
     if all(number.form is Form.OH for number in piece) and not (eager and at_start and at_end):
         return None
-    return Run(tuple(piece), sum(number.count for number in piece), at_start, at_end)
+    return Run(tuple(piece), "".join(number.digits for number in piece), at_start, at_end)

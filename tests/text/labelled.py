@@ -35,7 +35,7 @@ SENTENCES: list[tuple[str, str]] = [
     ("triple oh", "###"),
     ("treble four two", "####"),
     ("double seven", "="),
-    ("room double 7 4", "room ###"),
+    ("room double 7 4", "="),
     ("a double espresso", "="),
     # Tens, teens, cardinals
     ("twenty two", "="),
@@ -65,18 +65,21 @@ SENTENCES: list[tuple[str, str]] = [
     ("4 one 1 one", "####"),
     ("order 12 34", "order ## ##"),
     ("Account 00123", "Account #####"),
-    ("we owe $1,250.00", "we owe $#,###.##"),
+    ("we owe $1,250.00", "="),
     ("unit 123rd", "unit ###rd"),
     ("\uff11\uff12\uff13\uff14", "####"),
     ("\u0661\u0662\u0663\u0664", "####"),
     ("card 4111 and then 2222", "card #### and then ####"),
-    ("In 1984 we moved.", "In #### we moved."),
+    ("In 1984 we moved.", "="),
     # Spoken groups
     ("four one one one, two two two two", "####, ####"),
     ("one two three - four five six", "### - ###"),
     ("4 1 1 1, 2 2 2 2", "####, ####"),
     ("4-1-1-1 2-2-2-2", "#### ####"),
-    # E-mail addresses
+]
+"""What the default policy shows; ``=``: all of it."""
+
+ADDRESSES: list[tuple[str, str]] = [
     ("john.smith@example.com", "#" * 22),
     ("Write to ann_lee+shop@mail.example.co.uk today", "Write to " + "#" * 31 + " today"),
     ("it's john dot smith at example dot com", "it's #### ### ##### ## ####### ### ###"),
@@ -88,6 +91,10 @@ SENTENCES: list[tuple[str, str]] = [
     ("kim one two three at example dot com", "### # # # ## ####### ### ###"),
     ("tom42@example.com", "#" * 17),
     ("tom dot lee@example.com", "### ### " + "#" * 15),
+]
+"""What is shown where e-mail addresses are hidden as well."""
+
+SENTENCES += [
     # Named secrets inside one utterance
     ("My PIN is 4.", "My PIN is #."),
     ("my pin is four one", "my pin is ##"),
@@ -101,7 +108,7 @@ SENTENCES: list[tuple[str, str]] = [
     ("We are open 24/7.", "="),
     ("it was fifty-fifty", "="),
     ("between 10:30 and 11:00", "="),
-    ("10:30, 11:00 and 12:15", "##:##, ##:## and ##:##"),
+    ("10:30, 11:00 and 12:15", "="),
     ("We arrived at home. In the evening it rained.", "="),
     ("We stayed at home. It rained.", "="),
     ("One moment, please.", "="),

@@ -1,0 +1,266 @@
+"""Passwords: told, spelled, asked for and given in the next turn, read back, or named after they were said.
+
+A password may be any words, so it is told by what stands around it: it begins behind "my password is" (or behind the
+small talk of an answer) and ends with its sentence, or where another clause begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gateway.participants import Role
+from gateway.text.context import Context
+from gateway.text.numbers import Element, Token, vocabulary
+from gateway.text.policy import Entity
+from gateway.text.redacted import Hidden
+
+__all__ = ["expected_of", "find_passwords", "names_the_last"]
+
+_NOUN = r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?|(?:code|secret|memorable|safe)\s+words?)"
+_OWNER = r"(?:(?:my|the|our|your|his|her|their|a)\s+)"
+_TOLD = re.compile(
+    rf"\b{_NOUN}(?:\s+(?:on|for|to|of|in|that|here|there)\b(?:\s+(?!is\b|was\b)[\w']+){{0,5}})?"
+    r"(?:\s*[:=]|'s\b|,?\s+(?:is|was|will\s+be|should\s+be|would\s+be|used\s+to\s+be|must\s+be|equals|says|reads|goes)\b)\s*"
+    rf"|\b(?:set|sets|change|changed|reset|made|make|switched|updated)\s+(?:{_OWNER})?(?:\w+\s+)?{_NOUN}\s+(?:to|as)\b\s*"
+    rf"|\b{_NOUN},?\s+(?:i|we)\s+(?:have|had|use|used|put|chose|picked|set|got|wrote)\b(?:\s+(?:is|was)\b)?\s*"
+    rf"|\b{_NOUN},?\s+(?=(?:[a-z][,.]?\s+){{2}}|\w*[a-z]\w*\d|capital\b)",
+    re.IGNORECASE,
+)
+# What "the password is" goes on with where none is told.
+_NO_VALUE = re.compile(
+    r"(?:not|no|never|incorrect|wrong|invalid|expired|required|case|too|the\s+same|same|locked|weak|strong|reset|changed"
+    r"|needed|being|what|something|anything|correct|good|fine|ready|supposed|going|on|in|at|for|up|about|your|really|saved"
+    r"|stored|encrypted|sent|working|accepted|rejected|secure|there|here|gone|lost|forgotten|unknown|blank|empty|optional"
+    r"|different|asking|an?\s+(?:problem|issue|hint|secret|must|requirement)|that|this|it|how|why|when|where|which|who"
+    r"|longer|shorter|important|private|confidential|hidden|to\s+be|eight\s+characters|always|also|only\s+for|just\s+for"
+    r"|visible|temporary|protected|safe|old|out\s+of\s+date|stuck|failing|broken|missing|mandatory|right|okay|ok|set|due"
+    r"|by|with|and|or|but|if|so|because|to|of|from|please|thanks)\b(?!\s+(?:underscore|dash|dot)\b)|n't\b",
+    re.IGNORECASE,
+)
+_FILLERS = re.compile(
+    r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|well|so|like|actually|just|still|currently|probably|basically|let\s+me\s+(?:see|think)"
+    r"|i\s+(?:think|believe|guess)|it's|it\s+is|that's|gonna\s+be|going\s+to\s+be|all\s+one\s+word)\b[\s,.…]*)+",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"[.?!](?=\s|$)|;|…"
+    r"|,?\s+(?:(?:and|so|then|but|because|if|when|since|which)\s+(?:i|i'm|i've|i'll|i'd|it|it's|that|that's|then|my|we|you|can"
+    r"|could|now|he|she|they|there|the|this|please)\b"
+    r"|but\b|because\b|please\b|thanks\b|thank\s+you\b|yesterday\b|today\b|can\s+(?:you|i|we)\b|could\s+you\b|if\s+(?:you|i|that)\b"
+    r"|i\s+(?:think|believe|guess|mean|hope)\b|is\s+that\b|does\s+that\b|(?:with|in)\s+(?:an?\s+|all\s+)?(?:capital|caps|lower|upper"
+    r"|small|big|little)\w*|all\s+(?:one\s+word|lower|upper|caps|small|together)\w*|no\s+spaces?\b|is\s+my\s+password\b"
+    r"|is\s+the\s+password\b)"
+    r"|,\s+(?:got\s+it|right|correct|okay|ok|with|and\s+the|all|it|it's|that|that's|is|i\s+\w|i'm|do|did|you|we|my|sir|ma'am|if|so"
+    r"|not|or\s+at|or\s+something)\b",
+    re.IGNORECASE,
+)
+_BACKWARD = re.compile(
+    rf"(?P<value>(?:[\w'.,-]+\s+){{1,8}}?)(?:is|was)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
+    rf"|\b(?:use|used|using|try|put|put\s+in|entered|enter|typed)\s+(?P<used>(?:[\w'.,-]+\s+){{1,6}}?)(?:as|for)\s+{_OWNER}"
+    rf"(?:\w+\s+)?{_NOUN}\b",
+    re.IGNORECASE,
+)
+_NO_SUBJECT = re.compile(
+    r"(?:.*\b)?(?:that|this|it|it's|what|which|where|here|there|who|how|why|think|know|sure|believe|says|said|so|everything"
+    r"|name|one|of|those|question|thing|problem|question)\s*$",
+    re.IGNORECASE,
+)
+_LAST = re.compile(
+    rf"\b(?:that's|that\s+is|that\s+was|this\s+is|it's|that'd\s+be)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
+    rf"|\b(?:is|was)\s+that\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    rf"\b(?:what|what's|which|tell|give|say|read|provide|confirm|verify|spell|have|get|share|know|remember|need|repeat)\b"
+    rf"(?!\s+to\s+(?:reset|change|update))[^.?!]{{0,40}}?\b{_NOUN}"
+    rf"|^\W*(?:and\s+)?(?:the|your|and|okay|verbal)?\s*(?:\w+\s+)?{_NOUN}(?:\s*,?\s*please)?\s*[?.]*$|\b{_NOUN}\s*,?\s+please\b",
+    re.IGNORECASE,
+)
+_NO_ASK = re.compile(
+    r"\b(?:reset|change|changed|update|forgot|forgotten|forget|recover|lost|new|link|must|never|don't|do\s+not|can't|cannot"
+    r"|couldn't|didn't|won't|shouldn't|requirements?|manager)\b",
+    re.IGNORECASE,
+)
+_DANGLES = re.compile(
+    rf"\b{_NOUN}(?:\s+(?:on|for|to)(?:\s+[\w']+){{1,4}})?\s*(?:is|was|'s|will\s+be|:)?[\s,.:…\-]*(?:um+|uh+|it's)?[\s,.…\-]*$",
+    re.IGNORECASE,
+)
+_COPULA = re.compile(r"(?:is|was|'s|be|:)[\s,.:…\-]*(?:um+|uh+|it's)?[\s,.…\-]*$", re.IGNORECASE)
+_MINE = re.compile(rf"\bmy\s+(?:\w+\s+)?{_NOUN}", re.IGNORECASE)
+# How an answer begins.
+_OPENERS = re.compile(
+    r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|m+|mm-hmm|well|so|oh|like|actually|yes|yeah|yep|sure|okay|ok|alright|all\s+right|right"
+    r"|of\s+course|sir|ma'am|absolutely|certainly|no\s+problem|go\s+ahead|let\s+me\s+(?:see|think|check|look)|hold\s+on|hang\s+on"
+    r"|(?:just\s+)?(?:one|a)\s+(?:moment|second|sec|minute)|wait|sorry|please|thanks|thank\s+you|got\s+it|great|perfect|it\s+should"
+    r"\s+be|ready|here\s+(?:it\s+is|goes|you\s+go)|done)\b[\s,.…!]*)+",
+    re.IGNORECASE,
+)
+_ANSWERS = re.compile(
+    r"(?:(?:but|and|then)\s+)?(?:i\s+(?:think|believe|guess|suppose|'m\s+pretty\s+sure)\s+)?(?:(?:it|that|this|mine|the\s+word|(?:my|the)\s+"
+    r"(?:\w+\s+)?(?:password|passphrase|passcode|one))(?:'s|\s+is|\s+was|\s+would\s+be|\s+will\s+be|'d\s+be|\s+should\s+be|\s+might\s+be"
+    r"|\s+could\s+be)|i\s+(?:used|use|put|tried|chose|picked|typed|entered|have))\b[\s,.…]*",
+    re.IGNORECASE,
+)
+_EVASIONS = re.compile(
+    r"(?:i|i'm|i've|i'll|i'd|we|you|he|she|they|let|can|could|do|does|did|why|what|what's|which|how|who|when|where|is|are|was|no|nope"
+    r"|not|none|never|nothing|don't|give|there|it|it's|that|that's|this|my|your|the|if|but|because|and|maybe|for|would|will|should"
+    r"|won't|excuse|pardon|hello|hi|to|any|some|you're|they're|there's)\b",
+    re.IGNORECASE,
+)
+_SYMBOLS = vocabulary(
+    "as in capital uppercase lowercase upper lower case small big underscore dash hyphen dot period hash hashtag pound "
+    "dollar sign star asterisk exclamation mark point question at ampersand percent plus equals slash backslash space "
+    "then and double triple letter number zero"
+)
+_MOST_WORDS = 7
+_LEAST_LETTERS = 4
+
+
+def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element], context: Context) -> list[Hidden]:
+    """Passwords in ``text``, left to right."""
+    spans = _read_back(tokens, context.passwords)
+    if context.named(Entity.PASSWORD) or _has_code(context):
+        spans += _told(text, tokens, numbers, unfinished=context.unfinished)
+        spans += _before(text)
+    topic = context.topics.get(Entity.PASSWORD)
+    if not spans and topic is not None and topic.by is context.role:
+        spans += _answer(text, tokens, numbers, answered=topic.answered, unfinished=context.unfinished)
+    found: list[Hidden] = []
+    for start, end in sorted(spans):
+        if found and start < found[-1].end:
+            found[-1] = Hidden(found[-1].start, max(end, found[-1].end), Entity.PASSWORD)
+        else:
+            found.append(Hidden(start, end, Entity.PASSWORD))
+    return found
+
+
+def expected_of(text: str, role: Role) -> Role | None:
+    """Who is to tell a password after ``text``, said by ``role``; None where none is asked for or announced."""
+    other = Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
+    dangling = _DANGLES.search(text)
+    if dangling is not None and _COPULA.search(dangling.group()) and _NO_ASK.search(text) is None:
+        return role
+    asked = _ASKS.search(text)
+    if asked is None or _NO_ASK.search(text):
+        return None
+    return role if _MINE.search(text) else other
+
+
+def names_the_last(text: str) -> bool:
+    """True for "that's my password": it was said before."""
+    return _LAST.search(text) is not None
+
+
+def _has_code(context: Context) -> bool:
+    return context.named(Entity.PIN)
+
+
+def _told(text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, unfinished: bool) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for match in _TOLD.finditer(text):
+        if spans and match.start() < spans[-1][1]:
+            continue
+        start = _skip(_FILLERS, text, match.end())
+        if _NO_VALUE.match(text, start) or (match.group().endswith("'s") and text[start : start + 1] == "'"):
+            continue
+        span = _value(text, start, tokens, unfinished=unfinished)
+        code = re.match(r".*?pass\s?code", match.group(), re.IGNORECASE | re.DOTALL) is not None
+        if span is not None and not (code and _only_numbers(span, tokens, numbers)):
+            spans.append(span)
+    return spans
+
+
+def _before(text: str) -> list[tuple[int, int]]:
+    """ "Blue horse seven is my password": the words of its sentence before."""
+    spans = []
+    for match in _BACKWARD.finditer(text):
+        group = "value" if match.group("value") is not None else "used"
+        start, end = match.span(group)
+        start = max((start, *(start + one.end() for one in re.finditer(r"[.?!,]\s+", match.group(group)))))
+        start = _skip(_OPENERS, text, start)
+        value = text[start:end].rstrip()
+        if value and not _NO_SUBJECT.match(value) and not _EVASIONS.match(value):
+            spans.append((start, start + len(value)))
+    return spans
+
+
+def _answer(
+    text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, answered: bool, unfinished: bool
+) -> list[tuple[int, int]]:
+    """What a turn after a request tells; nothing of "why do you need it?"."""
+    start = _skip(_OPENERS, text, 0)
+    if start >= len(text):
+        return []
+    told = _ANSWERS.match(text, start)
+    if told is not None:
+        start = _skip(_FILLERS, text, told.end())
+        if _NO_VALUE.match(text, start):
+            return []
+    elif not unfinished and _EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
+        return []
+    span = _value(text, start, tokens, unfinished=unfinished)
+    if span is None:
+        return []
+    spelled = _is_spelled(tokens, *span)
+    words = sum(span[0] <= token.start < span[1] for token in tokens)
+    if not spelled and not unfinished and (answered or (told is None and words > _MOST_WORDS)):
+        return []
+    return [span]
+
+
+def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) -> tuple[int, int] | None:
+    """From ``start`` to the end of the sentence or the clause; over several where they are spelled."""
+    if unfinished:
+        return (start, len(text)) if start < len(text) else None
+    end = start
+    while end < len(text):
+        match = _CLAUSE.search(text, end + 1 if end > start else end)
+        stop = match.start() if match is not None else len(text)
+        if end > start and not _is_spelled(tokens, end, stop):
+            break
+        end = stop
+        if match is None or text[stop] not in ".…" or not _is_spelled(tokens, start, stop):
+            break
+    end = start + len(text[start:end].rstrip(" ,.;:-"))
+    return (start, end) if end > start else None
+
+
+def _is_spelled(tokens: Sequence[Token], start: int, end: int) -> bool:
+    """True for letters and digits said one by one, with what goes with them ("b as in boy")."""
+    inside = [token.word for token in tokens if start <= token.start < end]
+    if not inside:
+        return False
+    single = sum(len(word) == 1 or word.isdigit() or word in _SYMBOLS or word in _DIGITS for word in inside)
+    examples = sum(left == "in" for left in inside[:-1])
+    letters = len(inside[0]) if len(inside) == 1 else sum(len(word) == 1 and word not in ("i", "a") for word in inside)
+    return single + examples > len(inside) * 3 // 4 and (letters > 0 or len(inside) > 1)
+
+
+_DIGITS = vocabulary("one two three four five six seven eight nine oh")
+
+
+def _only_numbers(span: tuple[int, int], tokens: Sequence[Token], numbers: Sequence[Element]) -> bool:
+    numeric = {index for one in numbers for index in range(one.first, one.last + 1)}
+    return all(index in numeric for index, token in enumerate(tokens) if span[0] <= token.start < span[1])
+
+
+def _read_back(tokens: Sequence[Token], passwords: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
+    """Where a password that was told before is said again."""
+    spans: list[tuple[int, int]] = []
+    if not passwords:
+        return spans
+    words = [token.word for token in tokens]
+    for password in passwords:
+        length = len(password)
+        if sum(map(len, password)) < _LEAST_LETTERS:
+            continue
+        for index in range(len(words) - length + 1):
+            if tuple(words[index : index + length]) == password:
+                spans.append((tokens[index].start, tokens[index + length - 1].end))
+    return spans
+
+
+def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match is not None else at
