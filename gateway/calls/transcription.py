@@ -17,10 +17,11 @@ from gateway.delivery.delivery import CallDelivery, Delivery, Redactor, Transcri
 from gateway.delivery.live import LivePartial, LiveView
 from gateway.ids import new_ulid
 from gateway.participants import RedactionOutput, Role, Track
-from gateway.speech.engine import DecodeOptions, Hypothesis
+from gateway.speech.engine import DecodeOptions, Hypothesis, Token
 from gateway.speech.partials import Partial
 from gateway.speech.stage import OpenTrack, SpeechStage
 from gateway.speech.track import Segment
+from gateway.speech.words import placed
 from gateway.store.records import CallRecord
 from gateway.store.writer import Writer
 from gateway.text.formatting import Formatter
@@ -246,8 +247,14 @@ class Transcription:
             end_ms=end_ms,
             text=self._formatter.text(hypothesis.text).text,
             client_timestamp=datetime.now(UTC) - timedelta(milliseconds=age_ms),
-            tokens=self._formatter.tokens(hypothesis.tokens) if self._options.word_times else (),
+            tokens=self._formatter.tokens(self._words(segment, hypothesis, start_ms, end_ms)),
         )
+
+    def _words(self, segment: Segment, hypothesis: Hypothesis, start_ms: int, end_ms: int) -> tuple[Token, ...]:
+        """The words with their places on the call's clock, within the utterance, where the start asked for them."""
+        if not self._options.word_times:
+            return ()
+        return placed(hypothesis.tokens, self.call.offset_ms(self.stream, segment.pcm_start), start_ms, end_ms)
 
 
 def _agreeing(one: str, other: str) -> int:

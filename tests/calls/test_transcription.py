@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,15 +19,16 @@ from gateway.calls.registry import Registry
 from gateway.calls.transcription import Conversations
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
-from gateway.delivery.delivery import Delivery
+from gateway.delivery.delivery import CallDelivery, Delivery, Transcript
 from gateway.delivery.live import LiveEnded, LiveEvent, LiveFinal, LivePartial, LiveView, Subscription
 from gateway.errors import RequestError
 from gateway.participants import RedactionOutput, Track
+from gateway.speech.engine import Hypothesis, Job, Token
 from gateway.store.records import MessageRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from gateway.text.redaction import Redactor
-from tests.speech.test_stage import Rig, quiet, tone
+from tests.speech.test_stage import Heard, Rig, quiet, tone
 
 GUID = "CA1"
 TRACKS = frozenset(Track)
@@ -150,6 +152,51 @@ async def test_what_the_start_asked_for_holds_from_then_on(desk: Desk) -> None:
     assert first.call_id == second.call_id
     assert (first.sequence, second.sequence) == (0, 1)
     assert second.start_ms > first.end_ms
+
+
+async def test_words_are_told_on_the_clock_of_the_call_where_the_start_asks_for_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine says where in an utterance's audio it is loud: that is where the tones were, whatever lies before."""
+    heard, told = desk.rig.engine.step, list[Transcript]()
+    deliver = CallDelivery.deliver
+
+    def step(jobs: Sequence[Job]) -> list[Hypothesis]:
+        found = []
+        for job, hypothesis in zip(jobs, heard(jobs), strict=True):
+            assert isinstance(job.session, Heard)
+            loud = np.flatnonzero(np.abs(job.session.pcm.astype(np.int32)) > 1000) // 8
+            words = (
+                Token(hypothesis.text, int(loud[0]), int(loud[-1]), 0.5),
+                Token("ends", int(loud[-1]), job.session.duration_ms, 0.5),
+            )
+            found.append(replace(hypothesis, text=f"{hypothesis.text} ends", tokens=words))
+        return found
+
+    def keep(self: CallDelivery, sequence: int, transcript: Transcript | None) -> None:
+        assert transcript is not None
+        told.append(transcript)
+        deliver(self, sequence, transcript)
+
+    monkeypatch.setattr(desk.rig.engine, "step", step)
+    monkeypatch.setattr(CallDelivery, "deliver", keep)
+    _, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    for detailed, at_ms in ((True, 160), (False, 3000)):
+        request = StartRequest(GUID, "C", "A", detailed_token=detailed, redaction=RedactionOutput.UNREDACTED)
+        assert (await desk.registry.start(desk.account, request)).ok
+        # Two utterances: the second one's audio does not begin with the track's.
+        hear(stream, Track.INBOUND, at_ms, quiet(480), tone(800), quiet(800), tone(400), quiet(320))
+        await desk.registry.stop(desk.account, GUID)
+    first, second, *others = told
+    assert [one.tokens for one in others] == [(), ()]
+    # Zero of the call is where the stream was when it was started.
+    for transcript, start_ms, end_ms in ((first, 480, 1280), (second, 2080, 2480)):
+        word, rest = transcript.tokens
+        assert [word.start_ms, word.end_ms] == pytest.approx([start_ms, end_ms], abs=10)
+        # What the audio holds behind the utterance's end is not told as part of it.
+        assert rest.end_ms == transcript.end_ms
+        assert transcript.start_ms <= word.start_ms
 
 
 async def test_a_hang_up_transcribes_what_was_open_and_a_stop_gets_its_summary_once(desk: Desk) -> None:
