@@ -17,6 +17,7 @@ must be ahead from its first token on, and what is heard in its place often begi
 from __future__ import annotations
 
 import codecs
+import math
 import re
 import threading
 from bisect import bisect_left, bisect_right
@@ -43,18 +44,26 @@ Ask = Callable[[Sequence[int]], float | None]
 SPARE = 24
 """Tokens by which an utterance may become longer: a decoder's caches need room for them."""
 
-# What an unlikely text may cost: the phrase is taken if log-probability lost, a bonus for each of its tokens (a rare
-# word is many, each of them a surprise) and a penalty for sounding unlike it come to more than the least.
-PER_TOKEN = 1.0
-PER_DISTANCE = 5.0
-LEAST = -12.0
+# A phrase is taken if what its text loses in log-probability, with a bonus for each token of the phrase (a rare word is
+# many, each of them a surprise) and of what was heard (what is heard for one is often no word), and with so many times
+# the doubt about the least sure of these, comes to more than LEAST. "Moore" is not taken for a sure "more".
+DOUBT = 2.0
+LEAST = -3.5
 
 # Sounds that have to be changed, of all: nearer are the candidates. The nearest are asked for.
 FARTHEST = 0.45
 MOST_ASKED = 6
 
+# Where the recognizer is this sure of every token (90 %), it has hardly ever misheard: only what sounds nearly the same
+# is asked for there. That halves the questions.
+_SURE = 0.1
+_NEAR = 0.2
+
 # Shorter keys (about a syllable) are like too much: such a phrase is found by its spelling only.
 _LEAST_KEY = 5
+
+# A text this short, with other signs than letters and digits, is not known by these.
+_MOST_SIGNS = 2
 
 # A phrase of so many words may have been heard as more.
 _MORE_WORDS = 2
@@ -103,6 +112,10 @@ class _Said:
     probabilities: list[float]
     settled: list[bool]
 
+    def doubt(self, change: _Change) -> float:
+        """How unsure the least sure token in its place is: the negative of its log-probability."""
+        return -math.log(max(min(self.probabilities[change.first : change.last]), _LEAST_LIKELY))
+
     def change(self, change: _Change, ids: Sequence[int]) -> None:
         """Put ``ids`` in place; they are as sure as what was heard there, for that is how clear the sounds were."""
         place = slice(change.first, change.last)
@@ -122,7 +135,7 @@ class Bias:
     def __init__(self, vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._ids = [tokenizer.encode(entry.phrase) for entry in vocabulary]
-        self._as_heard = [entry.phrase.islower() for entry in vocabulary]
+        self._phrases = [entry.phrase for entry in vocabulary]
         self._exact: dict[tuple[str, ...], int] = {}
         keys: dict[tuple[str, int], None] = {}
         for at, entry in enumerate(vocabulary):
@@ -149,7 +162,7 @@ class Bias:
             Tokens and probabilities; what was put in has the mean probability of what it replaces.
         """
         said = _Said(list(ids), list(probabilities), [False] * len(ids))
-        for change in reversed(list(self._as_written(self._words(said.ids)))):
+        for change in reversed(list(self._as_written(said.ids))):
             said.change(change, self._ids[change.entry] if change.entry >= 0 else said.ids[change.first : change.last])
         for change in sorted(self._agreed(said, ask), key=lambda each: each.first, reverse=True):
             said.change(change, self._ids[change.entry])
@@ -173,23 +186,33 @@ class Bias:
             words.append(_Word(found.group(), first, last, opens, starts[last] == found.end()))
         return words
 
-    def _as_written(self, words: Sequence[_Word]) -> Iterator[_Change]:
+    def _as_written(self, ids: Sequence[int]) -> Iterator[_Change]:
         """Where a phrase or a form of it stands, the longest first; a negative entry leaves the words as they are."""
+        words, pieces = self._words(ids), self._tokenizer.pieces(ids)
         folded = [word.text.casefold() for word in words]
         at = 0
         while at < len(words):
-            for count in range(min(self._longest, len(words) - at), 0, -1):
-                entry = self._exact.get(tuple(folded[at : at + count]))
-                if entry is not None and words[at].opens and words[at + count - 1].closes:
-                    same = self._as_heard[entry] and self._exact_of(entry) == tuple(folded[at : at + count])
-                    yield _Change(-1 if same else entry, words[at].first, words[at + count - 1].last)
-                    at += count
-                    break
-            else:
-                at += 1
+            count = next((count for count in range(self._longest, 0, -1) if self._stands(words, folded, at, count)), 0)
+            if count:
+                span = words[at : at + count]
+                last = span[-1].last
+                # Of letters that are read apart ("I. E. E. E. is") the last has a full stop too.
+                if count > 1 and len(span[0].text) == 1 and at + count < len(words) and pieces[last] == b".":
+                    last += 1
+                yield _Change(self._written(span), span[0].first, last)
+            at += count or 1
 
-    def _exact_of(self, entry: int) -> tuple[str, ...]:
-        return _folded(self._tokenizer.decode(self._ids[entry]))
+    def _stands(self, words: Sequence[_Word], folded: Sequence[str], at: int, count: int) -> bool:
+        known = len(words) >= at + count and tuple(folded[at : at + count]) in self._exact
+        return known and words[at].opens and words[at + count - 1].closes
+
+    def _written(self, span: Sequence[_Word]) -> int:
+        """The phrase that the words are; negative if they are written as they should be."""
+        text = " ".join(word.text for word in span)
+        entry = self._exact[tuple(text.casefold().split())]
+        phrase = self._phrases[entry]
+        # A phrase in small letters may begin a sentence.
+        return -1 if text == phrase or (phrase.islower() and text.casefold() == phrase) else entry
 
     def _agreed(self, said: _Said, ask: Ask) -> list[_Change]:
         """Where the model agrees that a phrase was said; no two in one place."""
@@ -202,7 +225,8 @@ class Bias:
             ids = self._ids[change.entry]
             other = ask([*said.ids[: change.first], *ids, *said.ids[change.last :]])
             if other is not None:
-                worth.append((other - own + PER_TOKEN * len(ids) - PER_DISTANCE * change.distance, change))
+                bonus = len(ids) + change.last - change.first + DOUBT * said.doubt(change)
+                worth.append((other - own + bonus, change))
         agreed: list[_Change] = []
         for value, change in sorted(worth, key=lambda each: each[0], reverse=True):
             if value > LEAST and not any(change.meets(other) for other in agreed):
@@ -230,7 +254,8 @@ class Bias:
             change = (self._entries[form], *places[span])
             nearest[change] = min(nearest.get(change, 1.0), float(apart[form, span]))
         found = [_Change(*change, distance) for change, distance in nearest.items()]
-        return sorted(found, key=lambda change: change.distance)[:MOST_ASKED]
+        unsure = [change for change in found if change.distance <= _NEAR or said.doubt(change) > _SURE]
+        return sorted(unsure, key=lambda change: change.distance)[:MOST_ASKED]
 
 
 class Biases:
@@ -285,7 +310,9 @@ def asked(decoding: Decoding, row: int, room: int, before: Sequence[int] = ()) -
 
 
 def _folded(text: str) -> tuple[str, ...]:
-    return tuple(word.casefold() for word in _WORD.findall(text))
+    """Words as they are compared; none if more is written than they are said by: ``C++`` is not every ``C``."""
+    words = tuple(word.casefold() for word in _WORD.findall(text))
+    return words if len("".join(words)) > _MOST_SIGNS or text.replace(" ", "").isalnum() else ()
 
 
 def _spelled(phrase: str) -> list[str]:

@@ -3,8 +3,9 @@
 Here are the audio's way in, the greedy search and its guards; :mod:`gateway.speech.graphs` runs the graphs.
 
 Decoding is greedy. What was heard of an utterance when it was decoded last is not said again token by token but
-checked at once (:mod:`gateway.speech.drafts`). Two guards keep a decoder that has lost its way from running on: a
-bound on tokens a second of audio, and a stop when the last tokens go round in a loop.
+checked at once (:mod:`gateway.speech.drafts`). In what it heard a vocabulary's phrases are looked for
+(:mod:`gateway.speech.bias`). Two guards keep a decoder that has lost its way from running on: a bound on tokens a
+second of audio, and a stop when the last tokens go round in a loop.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import soxr
 from gateway.errors import InternalError, ModelError
 from gateway.speech import search, words
 from gateway.speech.attention import Attended
+from gateway.speech.bias import SPARE, Ask, Bias, Biases, asked
 from gateway.speech.drafts import Drafts
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
 from gateway.speech.graphs import Audio, Decoding, load
@@ -117,6 +119,9 @@ class _Row:
     # Asked for: what was in the ear as its tokens were said.
     times: bool = False
     heard: Attended | None = None
+    # Of a vocabulary: what was heard is revised once, and kept as it was for a draft.
+    bias: Bias | None = None
+    unbiased: list[int] | None = None
 
     def take(self, token: int, probability: float) -> None:
         """Add the next token, or end the row."""
@@ -154,6 +159,7 @@ class Moonshine:
         self._tokenizer = Tokenizer.read(directory / "tokenizer.bin")
         self._graphs = load(directory)
         self._drafts = Drafts()
+        self._biases = Biases(self._tokenizer)
         self._must_fit(directory)
 
     def open(self, options: DecodeOptions = PLAIN) -> Session:
@@ -182,12 +188,14 @@ class Moonshine:
         audio = [prepare(pcm) for pcm in heard]
         spoken = [at for at, samples in enumerate(audio) if samples.any()]
         timed = [sessions[at].options.word_times and kinds[at] is not Kind.PARTIAL for at in spoken]
-        decoded = self._decode([audio[at] for at in spoken], [self._drafts.of(heard[at]) for at in spoken], timed)
+        biases = [self._biases.of(sessions[at].options.vocabulary) for at in spoken]
+        drafts = [self._drafts.of(heard[at]) for at in spoken]
+        decoded = self._decode([audio[at] for at in spoken], drafts, timed, biases)
         for at, row in zip(spoken, decoded, strict=True):
             if kinds[at] is Kind.FINAL:
                 self._drafts.drop(heard[at])
             else:
-                self._drafts.keep(heard[at], row.ids)
+                self._drafts.keep(heard[at], row.ids if row.unbiased is None else row.unbiased)
         rows = iter(decoded)
         # Digital silence has nothing to decode, and the model would invent something.
         return [
@@ -229,7 +237,9 @@ class Moonshine:
         if past is None or not past.cut:
             return first
         both = overlapped(past.pcm, session.pcm())
-        (row,) = self._decode([prepare(both)], timed=[session.options.word_times and kind is not Kind.PARTIAL])
+        timed = session.options.word_times and kind is not Kind.PARTIAL
+        bias = self._biases.of(session.options.vocabulary)
+        (row,) = self._decode([prepare(both)], timed=[timed], biases=[bias])
         found = sewn(past.hypothesis, first, self._hypothesis(row, kind, both))
         return replace(found, tokens=words.fitted(found.tokens, found.text)) if found.tokens else found
 
@@ -240,7 +250,13 @@ class Moonshine:
         if past is None or both is None:
             return first
         row = _Row(token_limit(2 * len(own), self._tokens_per_second))
-        search.go_on(self._graphs, prepare(both), past.hypothesis.said, first.said, row)
+        row.bias = self._biases.of(session.options.vocabulary)
+        before = past.hypothesis.said
+        if row.bias is None:
+            search.go_on(self._graphs, prepare(both), before, first.said, row)
+        else:
+            decoding = search.go_on(self._graphs, prepare(both), before, first.said, row, SPARE)
+            _revise(row, asked(decoding, 0, len(before) + row.limit + SPARE, before))
         second = self._hypothesis(row, kind, own)
         if not second.said or second.confidence <= first.confidence:
             return first
@@ -253,25 +269,33 @@ class Moonshine:
         return replace(second, text=text, tokens=words.fitted(second.tokens, text))
 
     def _decode(
-        self, audio: Sequence[Audio], drafts: Sequence[Sequence[int]] = (), timed: Sequence[bool] = ()
+        self,
+        audio: Sequence[Audio],
+        drafts: Sequence[Sequence[int]] = (),
+        timed: Sequence[bool] = (),
+        biases: Sequence[Bias | None] = (),
     ) -> list[_Row]:
         """The rows of ``audio``; a draft is what a row is thought to say, empty or left out if nobody knows.
 
-        ``timed``: of which rows it is told what was in the ear as they were said; of none if left out.
+        ``timed``: of which rows it is told what was in the ear as they were said; of none if left out. ``biases``: the
+        rows' vocabularies.
         """
         if not audio:
             return []
         rows = [_Row(token_limit(len(samples), self._tokens_per_second)) for samples in audio]
         # What a row says last is not said to the decoder; START is.
-        decoding = self._graphs.begin(audio, max(row.limit for row in rows))
+        room = max(row.limit for row in rows) + (SPARE if any(biases) else 0)
+        decoding = self._graphs.begin(audio, room)
         tokens = np.full(len(rows), START, np.int64)
         for index, (row, draft) in enumerate(zip(rows, drafts, strict=False)):
             if len(draft) >= _LEAST_DRAFT and len(rows) <= _MOST_CHECKED:
                 tokens[index] = _check(decoding, index, row, draft)
         for row, wanted in zip(rows, timed, strict=False):
             row.times = wanted
+        for row, bias in zip(rows, biases, strict=False):
+            row.bias = bias
         going = rows
-        _attend(decoding, going)
+        _finish(decoding, going, room)
         while keep := _going_on([row.done for row in going]):
             # A finished row costs a share of every step; to close its gap, one row is copied.
             if len(keep) < len(going):
@@ -283,15 +307,24 @@ class Moonshine:
             for row, token, probability in zip(going, tokens, likely[np.arange(len(going)), tokens], strict=True):
                 if not row.done:
                     row.take(int(token), float(probability))
-            _attend(decoding, going)
+            _finish(decoding, going, room)
         return rows
 
 
-def _attend(decoding: Decoding, going: Sequence[_Row]) -> None:
-    """Ask what was in the ear of rows that are done, before they leave the batch."""
+def _finish(decoding: Decoding, going: Sequence[_Row], room: int) -> None:
+    """Ask about rows that are done, before they leave the batch: for phrases, then what was in the ear."""
     for index, row in enumerate(going):
+        if row.done and row.bias and row.unbiased is None:
+            _revise(row, asked(decoding, index, room))
         if row.done and row.times and row.ids and row.heard is None:
             row.heard = decoding.attend(index, row.ids)
+
+
+def _revise(row: _Row, ask: Ask) -> None:
+    """Put the phrases in that were said."""
+    if row.bias and row.ids:
+        row.unbiased = row.ids
+        row.ids, row.probabilities = row.bias.revised(row.ids, row.probabilities, ask)
 
 
 def _going_on(done: Sequence[bool]) -> list[int]:

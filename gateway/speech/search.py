@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.speech.engine import Hypothesis, Past, Pcm
-from gateway.speech.graphs import Audio, Graphs
+from gateway.speech.graphs import Audio, Decoding, Graphs
 from gateway.speech.tokenizer import START
 
 __all__ = ["DOUBTFUL", "LONGEST_MS", "Row", "doubtful", "fits", "go_on", "joined"]
@@ -65,7 +65,9 @@ def doubtful(hypothesis: Hypothesis) -> bool:
     return bool(hypothesis.said) and hypothesis.confidence < DOUBTFUL
 
 
-def go_on(graphs: Graphs, audio: Audio, said: Sequence[int], draft: Sequence[int], row: Row) -> None:
+def go_on(
+    graphs: Graphs, audio: Audio, said: Sequence[int], draft: Sequence[int], row: Row, spare: int = 0
+) -> Decoding:
     """Decode ``audio`` greedily behind the tokens ``said``, which stand for its first part; into ``row``.
 
     Args:
@@ -74,8 +76,12 @@ def go_on(graphs: Graphs, audio: Audio, said: Sequence[int], draft: Sequence[int
         said: tokens of the first one's text.
         draft: what the second one's is thought to be: as far as it is found again, it costs next to nothing.
         row: takes the tokens of the second's.
+        spare: tokens for which there should be room beyond the row's limit.
+
+    Returns:
+        The decoding, to ask what else may have been said.
     """
-    decoding = graphs.begin([audio], len(said) + row.limit + 2)
+    decoding = graphs.begin([audio], len(said) + row.limit + 2 + spare)
     spoken = np.array([START, *said, *draft[: row.limit]], np.int64)
     at = len(said)
     likely = decoding.say(0, spoken)
@@ -90,6 +96,7 @@ def go_on(graphs: Graphs, audio: Audio, said: Sequence[int], draft: Sequence[int
         decoding.unsay(0, at + 1)
     while token is not None:
         token = _take(decoding.step(np.array([token]))[0], row)
+    return decoding
 
 
 def _take(likely: NDArray[np.float32], row: Row) -> int | None:
