@@ -72,6 +72,9 @@ TRANSCRIPTS = Counter("gateway_transcripts_total", "Utterances with text", ["rol
 LATE_TRANSCRIPTS = Counter("gateway_late_transcripts_total", "Utterances delivered after later ones", registry=REGISTRY)
 FORMATTING_FAILED = Counter("gateway_formatting_failed_total", "Utterances left as they were spoken", registry=REGISTRY)
 REDACTION_FAILED = Counter("gateway_redaction_failed_total", "Utterances masked entirely", registry=REGISTRY)
+REVISED = Counter(
+    "gateway_redaction_revised_total", "Stored messages redacted anew for what came later", registry=REGISTRY
+)
 DELIVERY_SECONDS = Histogram(
     "gateway_delivery_seconds", "Endpoint to webhook answer", buckets=_LATENCY, registry=REGISTRY
 )

@@ -10,22 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import string
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from gateway.delivery.payload import tokens_json, transcript_body
 from gateway.delivery.sequencer import Released, Sequencer
 from gateway.delivery.webhook import OnOutcome, Post
 from gateway.errors import InternalError
 from gateway.ids import new_ulid
-from gateway.metrics import LATE_TRANSCRIPTS, REDACTION_FAILED, TRANSCRIPTS
+from gateway.metrics import LATE_TRANSCRIPTS, REDACTION_FAILED, REVISED, TRANSCRIPTS
 from gateway.participants import RedactionOutput, Role
 from gateway.speech.engine import Token
-from gateway.store.records import CallRecord, DeliveryRecord, MessageRecord
+from gateway.store.records import CallRecord, DeliveryRecord, MessageRecord, RevisionRecord
 from gateway.store.rows import Record
 from gateway.text.redacted import Redacted
 
@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 # How long a post waits for its commit, from its release on (design, "Store").
 COMMIT_SECONDS = 1.0
+
+# Messages of a call that may still be redacted anew; a redactor remembers fewer.
+_REVISABLE = 32
 
 _KEPT = frozenset(string.punctuation + string.whitespace)
 
@@ -161,6 +164,8 @@ class Delivery:
         self.publisher = publisher
         self.on_message = on_message
         self._calls: WeakValueDictionary[str, CallDelivery] = WeakValueDictionary()
+        # A redactor outlives a hang-up, and its utterances may belong to the session before: ordinal to message.
+        self._messages: WeakKeyDictionary[Redactor, OrderedDict[int, str]] = WeakKeyDictionary()
 
     def open(self, call: CallRecord, redaction: RedactionOutput, redactor: Redactor) -> CallDelivery:
         """The way out of one call, which is written to the store as live.
@@ -176,6 +181,22 @@ class Delivery:
         opened = CallDelivery(self, call, redaction, redactor)
         self._calls[call.call_id] = opened
         return opened
+
+    def revise(self, redactor: Redactor, redacted: Redacted, message_id: str) -> None:
+        """Write the earlier messages anew that this one showed to hold a secret.
+
+        What was posted or shown live can't be taken back; the store, and what is made from it, can.
+        """
+        kept = self._messages.setdefault(redactor, OrderedDict())
+        for revised in redacted.revised:
+            earlier = kept.get(revised.utterance)
+            if earlier is not None:
+                self.writer.submit(RevisionRecord(earlier, revised.text))
+                REVISED.inc()
+        if redacted.utterance >= 0:
+            kept[redacted.utterance] = message_id
+            while len(kept) > _REVISABLE:
+                kept.popitem(last=False)
 
 
 class CallDelivery:
@@ -269,8 +290,8 @@ class CallDelivery:
         TRANSCRIPTS.labels(transcript.role.value).inc()
         if released.late:
             LATE_TRANSCRIPTS.inc()
-        text = _redacted(terms.redactor, transcript.text, transcript.role).text
-        message = _message(self._call, released.sequence, transcript, text, terms.redaction)
+        redacted = _redacted(terms.redactor, transcript.text, transcript.role)
+        message = _message(self._call, released.sequence, transcript, redacted.text, terms.redaction)
         post = None
         if self._delivery.publisher is not None:
             if terms.redaction is RedactionOutput.UNREDACTED:
@@ -281,6 +302,7 @@ class CallDelivery:
             # Before its message: what is committed of the two after a crash is a post too many, never one too few.
             self._delivery.writer.submit(_delivery_record(post, "pending", ""))
         committed = self._delivery.writer.submit(message)
+        self._delivery.revise(terms.redactor, redacted, message.message_id)
         give_up_at = asyncio.get_running_loop().time() + COMMIT_SECONDS
         delivered = Delivered(self._call, message, released.late)
         self._outgoing.append(_Outgoing(delivered, post, committed, give_up_at))

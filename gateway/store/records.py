@@ -15,6 +15,7 @@ __all__ = [
     "NewKey",
     "PhraseRecord",
     "Principal",
+    "RevisionRecord",
 ]
 
 
@@ -96,6 +97,17 @@ class MessageRecord:
     def shown(self) -> str:
         """The text that the messages endpoint answers with."""
         return self.unredacted if self.show_unredacted and self.unredacted is not None else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """A message's text, redacted anew: a later utterance showed that it held a secret.
+
+    It comes after its message in the order of writing; where that one was lost, nothing is changed.
+    """
+
+    message_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

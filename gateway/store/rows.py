@@ -6,22 +6,24 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, Table
+from sqlalchemy import Connection, Insert, RowMapping, Table, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store.crypto import TextCipher
-from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord
+from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord, RevisionRecord
 from gateway.store.schema import calls, deliveries, message_secrets, message_tokens, messages
 
 __all__ = ["Record", "call_of", "delivery_of", "key_of", "message_of", "size_of", "tokens_id", "write"]
 
-Record = CallRecord | MessageRecord | DeliveryRecord
+Record = CallRecord | MessageRecord | DeliveryRecord | RevisionRecord
 
 
 def size_of(record: Record) -> int:
     """About how many bytes a waiting record holds; for bounding queues."""
     if isinstance(record, MessageRecord):
         return 512 + 4 * (len(record.text) + len(record.unredacted or "") + len(record.tokens or ""))
+    if isinstance(record, RevisionRecord):
+        return 256 + 4 * len(record.text)
     return 512
 
 
@@ -29,7 +31,8 @@ def write(connection: Connection, records: Sequence[Record], cipher: TextCipher)
     """Write the records within the connection's transaction.
 
     Grouped by kind in the order of their foreign keys; records of one kind keep their order, so the last one
-    of the same id wins. Writing a record twice changes nothing.
+    of the same id wins; revisions come last, after the messages that they change. Writing a record twice changes
+    nothing.
     """
     groups: dict[Table, list[dict[str, Any]]] = {
         calls: [],
@@ -38,12 +41,23 @@ def write(connection: Connection, records: Sequence[Record], cipher: TextCipher)
         message_tokens: [],
         deliveries: [],
     }
+    revisions: list[dict[str, Any]] = []
     for record in records:
+        if isinstance(record, RevisionRecord):
+            revisions.append({"revised_id": record.message_id, "revised_text": record.text})
+            continue
         for table, values in _rows(record, cipher):
             groups[table].append(values)
     for table, rows in groups.items():
         if rows:
             connection.execute(_statement(table, connection.dialect.name), rows)
+    if revisions:
+        connection.execute(_REVISE, revisions)
+
+
+_REVISE = (
+    update(messages).where(messages.c.message_id == bindparam("revised_id")).values(text=bindparam("revised_text"))
+)
 
 
 @cache
@@ -58,7 +72,9 @@ def _statement(table: Table, dialect: str) -> Insert:
     return insert.on_conflict_do_update(index_elements=key, set_=changes)
 
 
-def _rows(record: Record, cipher: TextCipher) -> list[tuple[Table, dict[str, Any]]]:
+def _rows(
+    record: CallRecord | MessageRecord | DeliveryRecord, cipher: TextCipher
+) -> list[tuple[Table, dict[str, Any]]]:
     if isinstance(record, CallRecord):
         return [(calls, _columns(calls, record))]
     if isinstance(record, DeliveryRecord):

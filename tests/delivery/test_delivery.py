@@ -23,7 +23,7 @@ from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, MessageRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer
-from gateway.text.redacted import Redacted
+from gateway.text.redacted import Redacted, Revised
 
 from .hook import Answer, Hook, ok, serving
 
@@ -42,6 +42,20 @@ class DigitMask:
 
     def preview(self, text: str, role: Role) -> str:
         return "".join("#" if char.isdigit() else char for char in text)
+
+
+class Learner(DigitMask):
+    """Learns from "that's my PIN" that the utterance before was one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def redact(self, text: str, role: Role) -> Redacted:
+        self.count += 1
+        named = "that's my PIN" in text
+        revised = (Revised(self.count - 2, "####"),) if named else ()
+        return Redacted(text, (), revised, self.count - 1)
 
 
 class Broken:
@@ -135,6 +149,26 @@ async def test_an_utterance_is_redacted_stored_posted_and_shown(line: Line) -> N
     assert (stored.start_ms, stored.end_ms, stored.role, stored.client_timestamp) == (400, 3968, "customer", NOON)
     assert [delivered.message for delivered in line.shown] == [stored]
     assert await line.store.delivery_failures(line.account_id) == []
+
+
+async def test_later_words_redact_the_store_again(line: Line) -> None:
+    redactor = Learner()
+    first, again = (
+        CallRecord(new_ulid(), line.account_id, guid, "en-US", "cust-7", "agent-9", NOON) for guid in ("CA01", "CA02")
+    )
+    before = REGISTRY.get_sample_value("gateway_redaction_revised_total") or 0.0
+    call = line.delivery.open(first, RedactionOutput.REDACTED, redactor)
+    for text in ("hello", "8765"):
+        call.deliver(call.endpoint(), said(text))
+    # The same redactor in the next session of the call: its utterances go on.
+    later = line.delivery.open(again, RedactionOutput.REDACTED, redactor)
+    later.deliver(later.endpoint(), said("that's my PIN"))
+    assert await call.drain(30)
+    assert await later.drain(30)
+    await line.settle()
+    assert [one.text for one in await line.stored("CA01")] == ["hello", "####"]
+    assert [one.text for one in await line.stored("CA02")] == ["that's my PIN"]
+    assert (REGISTRY.get_sample_value("gateway_redaction_revised_total") or 0.0) - before == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.errors import StoreError
+from gateway.ids import new_ulid
 from gateway.metrics import REGISTRY
+from gateway.store.records import RevisionRecord
 from gateway.store.rows import Record
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -133,6 +135,22 @@ async def test_a_poisonous_record_holds_up_nobody(store: Store, writer: Writer) 
     assert await store.messages(opened.account_id, "CA01") == [good, other]
     assert dropped() - before == len(poison)
     assert writer.healthy
+
+
+async def test_a_revision_changes_the_text_of_its_message_and_nothing_else(store: Store, writer: Writer) -> None:
+    opened = await opened_call(store)
+    said, other = message(opened.call_id, 0, "4 1", unredacted="4 1"), message(opened.call_id, 1)
+    writer.submit(said)
+    # In one commit with its message, in a later one, and for a message that was never written.
+    for record in (RevisionRecord(said.message_id, "# 1"), other, RevisionRecord(new_ulid(), "lost")):
+        writer.submit(record)
+    await ends(writer.submit(RevisionRecord(said.message_id, "##")))
+    assert await store.messages(opened.account_id, "CA01") == [dataclasses.replace(said, text="##"), other]
+    await ends(writer.submit(RevisionRecord(other.message_id, "###")))
+    assert [one.text for one in await store.messages(opened.account_id, "CA01") or ()] == ["##", "###"]
+    # A message that is written again, after its revision, does not bring its text back.
+    await ends(writer.submit(said))
+    assert (await store.messages(opened.account_id, "CA01") or [])[0].text == "##"
 
 
 async def test_a_message_written_twice_stands_once(store: Store, writer: Writer) -> None:
