@@ -62,13 +62,17 @@ def _misses(half: str, misses: Sequence[Miss]) -> str:
     )
 
 
-def _runs(dialogues: Sequence[Dialogue], cache: Path, with_peer: bool) -> dict[str, Run]:
-    runs = {"gateway": gateway(dialogues, EVERYTHING), "gateway, default policy": gateway(dialogues, DEFAULT)}
-    if with_peer:
-        try:
-            runs |= presidio(dialogues, cache)
-        except PeerError as error:
-            print(f"without presidio: {error}", file=sys.stderr)
+def _runs(parts: Mapping[str, Sequence[Dialogue]], cache: Path, with_peer: bool) -> dict[str, dict[str, Run]]:
+    runs = {
+        part: {"gateway": gateway(dialogues, EVERYTHING), "gateway, default policy": gateway(dialogues, DEFAULT)}
+        for part, dialogues in parts.items()
+    }
+    known: dict[str, Mapping[str, Any]] = {}
+    try:
+        for part, dialogues in parts.items() if with_peer else ():
+            runs[part] |= presidio(dialogues, cache, known)
+    except PeerError as error:
+        print(f"without presidio: {error}", file=sys.stderr)
     return runs
 
 
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         halves = {half: read(options.labels / f"{half}.txt") for half in HALVES if options.half in (None, half)}
         parts = halves if options.half else halves | {"whole": [one for half in halves.values() for one in half]}
-        runs = {part: _runs(dialogues, options.cache, bool(options.peers)) for part, dialogues in parts.items()}
+        runs = _runs(parts, options.cache, bool(options.peers))
         speech = None if options.no_speech else _speech(options.speech)
     except (GatewayError, OSError) as error:
         print(error, file=sys.stderr)

@@ -119,14 +119,22 @@ def _add(result: Score, dialogue: Dialogue, results: Sequence[Redacted], policy:
     score(result, dialogue, posted, stored, policy.active)
 
 
-def presidio(dialogues: Sequence[Dialogue], cache: Path) -> dict[str, Run]:
+def presidio(dialogues: Sequence[Dialogue], cache: Path, known: dict[str, Mapping[str, Any]]) -> dict[str, Run]:
     """Presidio at each utterance: as the text is, with number words as digits, and so without its dates.
+
+    Args:
+        dialogues: whose utterances are read.
+        cache: folder of the peers' environments.
+        known: texts and what Presidio answered before; new answers are added.
 
     Raises:
         PeerError: it cannot be installed, or failed.
     """
-    lines = list(utterances(dialogues))
-    answers = _ask(ensure(PRESIDIO, cache), [line.text for line in lines])
+    texts = [line.text for line in utterances(dialogues)]
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    if new:
+        known.update(zip(new, _ask(ensure(PRESIDIO, cache), new), strict=True))
+    answers = [known[text] for text in texts]
     return {
         "presidio": _read(dialogues, answers, "text", "ms"),
         "presidio, digits": _read(dialogues, answers, "digits", "digits_ms"),

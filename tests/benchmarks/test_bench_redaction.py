@@ -50,7 +50,7 @@ def test_misses_are_told_of_the_development_half_only(labels: Path, capsys: pyte
 def test_speech_and_a_peer_that_are_not_there_are_said(
     labels: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_dialogues: object, _cache: object) -> dict[str, Run]:
+    def away(*_given: object) -> dict[str, Run]:
         raise PeerError("no registry")
 
     monkeypatch.setattr(bench_redaction, "presidio", away)
