@@ -11,7 +11,7 @@ import sys
 import typer
 
 from gateway._version import __version__
-from gateway.cli import calls, keys, loadtest, models, serve, simulate, transcribe, webhook
+from gateway.cli import calls, keys, loadtest, models, redaction, serve, simulate, transcribe, vocabulary, webhook
 from gateway.cli.console import err
 from gateway.errors import CallerError, GatewayError, UsageError
 
@@ -45,6 +45,8 @@ def _root(
 app.add_typer(keys.app, name="keys")
 app.command("serve")(serve.serve)
 app.add_typer(calls.app, name="calls")
+app.add_typer(redaction.app, name="redaction")
+app.add_typer(vocabulary.app, name="vocabulary")
 app.add_typer(models.app, name="models")
 app.add_typer(webhook.app, name="webhook")
 app.command()(simulate.simulate)

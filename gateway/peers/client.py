@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +25,9 @@ TIMEOUT_SECONDS = 15.0
 """A start waits 2 s for its stream, a stop 2 s for its transcripts; beyond this the gateway is not well."""
 
 NAMESPACE = "twilio"
+
+_ENTITIES = "/configuration/v1/redaction-entities"
+_VOCABULARIES = "/configuration/v1/custom-vocabularies"
 
 
 class ApiError(PeerError):
@@ -103,6 +106,42 @@ class GatewayClient:
     async def call(self, guid: str) -> Json:
         """One call, live and stored, with its failed deliveries."""
         return await self._ask("the call", "GET", f"/gateway/v1/calls/{quote(guid, safe='')}")
+
+    async def redaction_entities(self) -> list[Json]:
+        """All that can be redacted, with the account's policies."""
+        return await self._all("the list of entities", _ENTITIES, "redactionEntities")
+
+    async def set_redaction(self, entity: str, active: bool) -> Json:
+        """Turn redaction of an entity on or off; the entity as it is then."""
+        body = {"policies": {"autoTranscribe": active}}
+        return await self._ask(entity, "PATCH", f"{_ENTITIES}/{quote(entity, safe='')}", body)
+
+    async def vocabularies(self) -> list[Json]:
+        """The account's custom vocabulary, oldest first."""
+        return await self._all("the vocabulary", _VOCABULARIES, "customVocabularies")
+
+    async def add_vocabulary(self, phrase: str, sounds_like: Sequence[str]) -> Json:
+        """Add a phrase; the answer has its id."""
+        body = {"phrase": phrase, "soundsLike": list(sounds_like)}
+        return await self._ask("the phrase", "POST", _VOCABULARIES, body)
+
+    async def delete_vocabulary(self, phrase_id: str) -> Json:
+        """Remove a phrase."""
+        return await self._ask("the removal", "DELETE", f"{_VOCABULARIES}/{quote(phrase_id, safe='')}")
+
+    async def _all(self, what: str, path: str, name: str) -> list[Json]:
+        """All pages of a list."""
+        found: list[Json] = []
+        query = "?limit=100"
+        while True:
+            answer = await self._ask(what, "GET", path + query)
+            items, cursor = answer.get(name), answer.get("nextCursor")
+            if not isinstance(items, list):
+                raise PeerError(f"{what}: the answer has no {name}; is {self.url} a gateway?")
+            found += items
+            if not isinstance(cursor, str) or not items:
+                return found
+            query = f"?limit=100&cursor={quote(cursor, safe='')}"
 
     async def metrics(self) -> dict[str, float]:
         """Counters and gauges of ``/metrics``, by name with labels."""

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from gateway.api.context import ApiContext, HealthReport
-from gateway.api.routes import install
-from gateway.calls.configuration import Configurations
 from gateway.calls.model import Status
-from gateway.config import load
-from gateway.server.tokens import StreamTokens
-from gateway.store.records import CallRecord, DeliveryRecord, NewKey
-from gateway.store.store import Store
+from gateway.store.records import CallRecord, DeliveryRecord
 from gateway.store.writer import Writer
-from tests.api.conftest import SECRET, WHEN, Desk
-from tests.cli.command import Ended, gateway
-
-
-@dataclass
-class Place:
-    """A served API, and what is behind it."""
-
-    url: str
-    desk: Desk
-    store: Store
-    key: NewKey
-    directory: Path
-
-    async def calls(self, *arguments: str, **variables: str) -> Ended:
-        key = {"GATEWAY_API_ID": self.key.api_id, "GATEWAY_API_SECRET": self.key.api_secret}
-        return await gateway("calls", *arguments, "--url", self.url, cwd=self.directory, **{**key, **variables})
-
-
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    store = await Store.open(f"sqlite:///{tmp_path / 'gateway.db'}", key=SECRET)
-    desk, key = Desk(), await store.create_key("test")
-    app = web.Application()
-    health = partial(HealthReport, True, {})
-    tokens, configurations = StreamTokens(SECRET, 300), Configurations(store)
-    install(app, ApiContext(desk, store, tokens, lambda: "ws://h", health, load(), configurations))
-    async with TestServer(app) as server:
-        yield Place(str(server.make_url("")), desk, store, key, tmp_path)
-    await store.close()
+from tests.api.conftest import WHEN
+from tests.cli.command import gateway
+from tests.cli.conftest import Place
 
 
 @pytest.fixture
