@@ -13,6 +13,7 @@ import pytest
 
 from gateway._native import mulaw
 from gateway.calls.call import Call, Stream
+from gateway.calls.configuration import AccountConfiguration
 from gateway.calls.messages import Start
 from gateway.calls.model import StartRequest, Status
 from gateway.calls.registry import Registry
@@ -23,10 +24,12 @@ from gateway.delivery.delivery import CallDelivery, Delivery, Transcript
 from gateway.delivery.live import LiveEnded, LiveEvent, LiveFinal, LivePartial, LiveView, Subscription
 from gateway.errors import RequestError
 from gateway.participants import RedactionOutput, Track
-from gateway.speech.engine import Hypothesis, Job, Token
+from gateway.speech.engine import DecodeOptions, Hypothesis, Job, Session, Token
+from gateway.speech.vocabulary import Phrase
 from gateway.store.records import MessageRecord
 from gateway.store.store import Store
 from gateway.store.writer import Writer
+from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.redaction import Redactor
 from tests.speech.test_stage import Heard, Rig, quiet, tone
 
@@ -51,7 +54,14 @@ class Desk:
         self.rig, self.store, self.account = rig, store, account
         self.writer = Writer(store)
         live = LiveView()
-        conversations = Conversations(Delivery(self.writer, None, live.message), self.writer, Redactor, live)
+        self.configuration = AccountConfiguration()
+        conversations = Conversations(
+            Delivery(self.writer, None, live.message),
+            self.writer,
+            Redactor,
+            live,
+            configured=lambda owner: self.configuration if owner == account else AccountConfiguration(),
+        )
         self.registry = Registry(
             LimitSettings.model_validate({}),
             conversations,
@@ -152,6 +162,39 @@ async def test_what_the_start_asked_for_holds_from_then_on(desk: Desk) -> None:
     assert first.call_id == second.call_id
     assert (first.sequence, second.sequence) == (0, 1)
     assert second.start_ms > first.end_ms
+
+
+async def test_what_the_account_has_configured_holds_from_the_next_start_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[DecodeOptions] = set()
+    opened = desk.rig.engine.open
+
+    def open_with(options: DecodeOptions) -> Session:
+        asked.add(options)
+        return opened(options)
+
+    monkeypatch.setattr(desk.rig.engine, "open", open_with)
+    desk.rig.engine.says = "Write to john@example.com, please."
+    _, stream = desk.attach()
+    hear(stream, Track.INBOUND, 140, quiet(20))
+    await desk.registry.start(desk.account, StartRequest(GUID, "C", "A"))
+    vocabulary = (Phrase("IEEE", ("I triple E",)),)
+    desk.configuration = AccountConfiguration(Policy(DEFAULT.active | {Entity.EMAIL}), vocabulary)
+    hear(stream, Track.INBOUND, 160, quiet(320), tone(800), quiet(640))
+    await desk.registry.stop(desk.account, GUID)
+    assert asked == {DecodeOptions()}
+    asked.clear()
+    request = StartRequest(GUID, "C", "A", detailed_token=True, redaction=RedactionOutput.UNREDACTED)
+    await desk.registry.start(desk.account, request)
+    hear(stream, Track.INBOUND, 1920, quiet(320), tone(700), quiet(640))
+    await desk.registry.stop(desk.account, GUID)
+    # An interim decode has no use for the words' times.
+    assert DecodeOptions(word_times=True, vocabulary=vocabulary) in asked
+    assert {options.vocabulary for options in asked} == {vocabulary}
+    first, second = await desk.messages()
+    assert first.text == desk.rig.engine.says == second.unredacted
+    assert second.text == "Write to ################, please."
 
 
 async def test_words_are_told_on_the_clock_of_the_call_where_the_start_asks_for_them(
