@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 
-__all__ = ["new_request_id", "new_stream_id", "new_ulid"]
+__all__ = ["first_ulid", "new_request_id", "new_stream_id", "new_ulid"]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -17,7 +17,15 @@ def new_ulid(now: float | None = None) -> str:
     Source: https://github.com/ulid/spec. Sorts by time to the millisecond.
     """
     milliseconds = int((time.time() if now is None else now) * 1000) & (1 << 48) - 1
-    value = milliseconds << 80 | secrets.randbits(80)
+    return _crockford(milliseconds << 80 | secrets.randbits(80))
+
+
+def first_ulid(at: float) -> str:
+    """The least ULID of a moment, in seconds since the epoch: what was made then or later sorts behind it."""
+    return _crockford((int(at * 1000) & (1 << 48) - 1) << 80)
+
+
+def _crockford(value: int) -> str:
     return "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -100,5 +100,15 @@ STORE_QUEUE = Gauge("gateway_store_queue", "Rows waiting to be committed", regis
 STORE_FAILED = Counter("gateway_store_failed_total", "Commits that failed", registry=REGISTRY)
 STORE_DROPPED = Counter("gateway_store_dropped_total", "Rows lost to a full queue", registry=REGISTRY)
 
+# Feeds
+FEEDS_BUILT = Counter(
+    "gateway_feeds_built_total", "Days of feeds put in place, a format each", ["feed"], registry=REGISTRY
+)
+FEED_ROWS = Counter("gateway_feed_rows_total", "Rows made for feeds", ["feed"], registry=REGISTRY)
+FEEDS_FAILED = Counter("gateway_feeds_failed_total", "Builds that failed and are tried again", registry=REGISTRY)
+FEED_DAYS_MISSING = Gauge(
+    "gateway_feed_days_missing", "Days that are due and not yet built, of all accounts", registry=REGISTRY
+)
+
 # Logs
 LOG_DROPPED = Counter("gateway_log_dropped_total", "Log lines lost: nobody reads them fast enough", registry=REGISTRY)

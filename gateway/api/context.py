@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.calls.configuration import Configurations
 from gateway.calls.model import CallControl
 from gateway.config import Settings
+from gateway.export.catalogue import Catalogue
 from gateway.store.configuration import NotAdded
 from gateway.store.records import (
     CallRecord,
@@ -80,7 +81,8 @@ class ApiContext:
     """The API's collaborators.
 
     ``public_url`` gives the ``wss://`` base of stream URLs; ``health`` must be quick and never raise;
-    ``configurations`` is told of every change of an account's configuration.
+    ``configurations`` is told of every change of an account's configuration; ``feeds`` is None where
+    none are built.
     """
 
     control: CallControl
@@ -90,6 +92,7 @@ class ApiContext:
     health: Callable[[], HealthReport]
     settings: Settings
     configurations: Configurations
+    feeds: Catalogue | None = None
 
 
 CONTEXT = web.AppKey("api_context", ApiContext)

@@ -19,10 +19,10 @@ __all__ = ["document"]
 _REF = "#/components/schemas/{model}"
 
 _ERRORS = {
-    400: "A parameter is wrong or missing. 400-01: body or query; 400-201: media gateway parameter; "
-    "400-202: transcription parameter or combination; 400-203: no call with that guid",
+    400: "A parameter is wrong or missing. 400-01: body or query; 400-03: request for feeds; "
+    "400-201: media gateway parameter; 400-202: transcription parameter or combination; 400-203: no such call",
     401: "The key is missing, unknown or revoked (401-01)",
-    403: "The key may not do this (403-01): the entity is locked",
+    403: "The key may not do this (403-01): the entity is locked, or a link to a file is altered or has expired",
     404: "The account has none of that name or id (404-01)",
     408: "The body did not arrive in time (408-01)",
     409: "409-01: the account has it already; 409-201: already started or already stopped; "

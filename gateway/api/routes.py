@@ -7,7 +7,7 @@ from functools import cache
 import orjson
 from aiohttp import web
 
-from gateway.api import configuration, control, live, messages, openapi, schemas, service
+from gateway.api import configuration, control, exporter, live, messages, openapi, schemas, service
 from gateway.api.access import access_middleware, believe
 from gateway.api.auth import AUTHENTICATOR, Authenticator, Protected
 from gateway.api.context import CONTEXT, ApiContext
@@ -174,7 +174,7 @@ _SERVICE = (
     ),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_MEDIA_GATEWAY, *_CALLS, *configuration.ENDPOINTS, *_SERVICE)
+ENDPOINTS: tuple[Endpoint, ...] = (*_MEDIA_GATEWAY, *_CALLS, *configuration.ENDPOINTS, *exporter.ENDPOINTS, *_SERVICE)
 """Every endpoint of the API."""
 
 

@@ -11,7 +11,19 @@ import sys
 import typer
 
 from gateway._version import __version__
-from gateway.cli import calls, keys, loadtest, models, redaction, serve, simulate, transcribe, vocabulary, webhook
+from gateway.cli import (
+    calls,
+    export,
+    keys,
+    loadtest,
+    models,
+    redaction,
+    serve,
+    simulate,
+    transcribe,
+    vocabulary,
+    webhook,
+)
 from gateway.cli.console import err
 from gateway.errors import CallerError, GatewayError, UsageError
 
@@ -51,6 +63,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(webhook.app, name="webhook")
 app.command()(simulate.simulate)
 app.command()(transcribe.transcribe)
+app.command()(export.export)
 app.command()(loadtest.loadtest)
 
 

@@ -33,6 +33,7 @@ _SECTIONS = {
     "redaction": "Redaction",
     "text": "Text",
     "limits": "Limits",
+    "export": "Feeds",
     "retention": "Retention",
     "log": "Logs",
 }
@@ -161,10 +162,12 @@ def _range(kind: str, info: FieldInfo) -> str:
 
 
 def _default(info: FieldInfo) -> str:
-    if info.default is PydanticUndefined:
+    if info.default is PydanticUndefined or info.default == "":
         return "empty"
     if info.default is None:
         return "unset"
+    if isinstance(info.default, list):
+        return f"`{','.join(map(str, info.default))}`"
     return f"`{info.default}`"
 
 

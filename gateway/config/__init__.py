@@ -4,6 +4,7 @@ Every setting has a default with which ``gateway serve`` works. :func:`load` tur
 :class:`~gateway.errors.ConfigError` that names the variable and what it may be.
 """
 
+from gateway.config.export import ExportSettings
 from gateway.config.loading import load, variables
 from gateway.config.sections import (
     ENV_PREFIX,
@@ -26,6 +27,7 @@ __all__ = [
     "ENV_PREFIX",
     "AsrSettings",
     "EndpointSettings",
+    "ExportSettings",
     "LimitSettings",
     "LogSettings",
     "RedactionSettings",

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.config.export import ExportSettings
 from gateway.config.sections import (
     ENV_PREFIX,
     AsrSettings,
@@ -83,6 +84,7 @@ class Settings(BaseSettings):
     redaction: RedactionSettings = Field(default_factory=lambda: RedactionSettings.model_validate({}))
     text: TextSettings = Field(default_factory=lambda: TextSettings.model_validate({}))
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings.model_validate({}))
+    export: ExportSettings = Field(default_factory=lambda: ExportSettings.model_validate({}))
     retention: RetentionSettings = Field(default_factory=lambda: RetentionSettings.model_validate({}))
     log: LogSettings = Field(default_factory=lambda: LogSettings.model_validate({}))
 
@@ -99,6 +101,16 @@ class Settings(BaseSettings):
     def _database(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("sqlite:///", "postgresql://")):
             msg = "must begin with sqlite:/// or postgresql://"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("retention")
+    @classmethod
+    def _longer_than_feeds_take(cls, value: RetentionSettings, info: ValidationInfo) -> RetentionSettings:
+        export = info.data.get("export")
+        if isinstance(export, ExportSettings) and export.enabled and value.messages_days < 2:
+            # A day's feeds are built on the next one: the messages of its first hours would be gone.
+            msg = "messages_days must be 2 or more while feeds are built (GATEWAY_EXPORT__ENABLED=false builds none)"
             raise ValueError(msg)
         return value
 

@@ -32,6 +32,7 @@ from gateway.delivery.live import LiveView
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError
+from gateway.export.exporter import Exporter
 from gateway.server.connection import ConnectionServices, MediaConnection
 from gateway.server.front import KEEPALIVE_S, MediaRoute, listen, raise_descriptor_limit
 from gateway.server.handshake import Doorkeeper
@@ -74,6 +75,7 @@ class Gateway:
         writer: Writer,
         speech: SpeechStage | None,
         publisher: WebhookPublisher | Outbox | None,
+        exporter: Exporter | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -84,6 +86,7 @@ class Gateway:
             settings.stream_token_secret, "GATEWAY_STREAM_TOKEN_SECRET", settings.data_dir / "stream-token-secret"
         )
         self.tokens = StreamTokens(secret, settings.stream_token_ttl)
+        self.feeds = None if exporter is None else exporter.catalogue(secret, lambda: self.api_url)
         self.plane = MediaPlane(settings.limits.tick_ms, on_tick=None if speech is None else speech.wake)
         self.live = LiveView()
         self.configurations = Configurations(store)
@@ -121,6 +124,11 @@ class Gateway:
         return self.public_url_of("wss" if self.settings.tls.cert else "ws")
 
     @property
+    def api_url(self) -> str:
+        """The ``http(s)://`` address that callers from elsewhere reach the API at."""
+        return "http" + self.public_url.removeprefix("ws")
+
+    @property
     def url(self) -> str:
         """Where API and pages are served."""
         return self.public_url_of("https" if self.settings.tls.cert else "http")
@@ -152,6 +160,7 @@ class Gateway:
             health=self.health,
             settings=self.settings,
             configurations=self.configurations,
+            feeds=self.feeds,
         )
         self.media.install(app)
         install(app, context)
@@ -206,7 +215,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if publisher is not None:
             stack.push_async_callback(publisher.close, LAST_POSTS_S)
         speech = await open_speech(settings, stack)
-        gateway = Gateway(settings, store, writer, speech, publisher)
+        exporter = Exporter.open(settings, store) if settings.export.enabled else None
+        gateway = Gateway(settings, store, writer, speech, publisher, exporter)
         stack.callback(gateway.plane.close)
         await gateway.configurations.load()
         reloader = asyncio.create_task(gateway.configurations.run(), name="configurations")
@@ -229,6 +239,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         gateway.refusing = False
         purger = asyncio.create_task(_purge(store, settings), name="purge")
         stack.push_async_callback(_cancel, purger)
+        if exporter is not None:
+            feeds = asyncio.create_task(exporter.scheduler().run(), name="feeds")
+            stack.push_async_callback(_cancel, feeds)
         stack.push_async_callback(gateway.drain)
         yield gateway
 

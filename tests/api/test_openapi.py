@@ -39,7 +39,7 @@ async def test_operations(document: dict[str, Any]) -> None:
         assert str(endpoint.status) in statuses
         if endpoint.protected:
             assert statuses >= {"401", "500", "503"}
-        if endpoint.method in ("POST", "PATCH"):
+        if endpoint.method in ("POST", "PATCH") and endpoint.operation_id != "listFeeds":
             assert statuses >= {"400", "413"}
             assert operation["requestBody"]["required"] is True
     schemes = document["components"]["securitySchemes"]

@@ -1,0 +1,1 @@
+"""Feeds: every day's messages as files, by account, feed, format, day and hour."""

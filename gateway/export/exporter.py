@@ -1,0 +1,62 @@
+"""The File Exporter put together from the settings, for the gateway and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from gateway.config import Settings
+from gateway.export.build import Builder, Plan
+from gateway.export.catalogue import Catalogue
+from gateway.export.formats import require
+from gateway.export.links import Links
+from gateway.export.rows import Terms
+from gateway.export.schedule import Calendar, Scheduler
+from gateway.export.storage import Folder, Storage, open_storage
+from gateway.store.feeds import FeedQueries
+from gateway.store.store import Store
+
+__all__ = ["Exporter"]
+
+
+class Exporter:
+    """Everything that feeds need, wired; make one with :meth:`open`."""
+
+    def __init__(self, settings: Settings, queries: FeedQueries, storage: Storage, folder: Path) -> None:
+        export = settings.export
+        self.settings = export
+        self.queries = queries
+        self.storage = storage
+        self.folder = folder
+        self.builder = Builder(queries, storage, folder)
+        self.plan = Plan(
+            formats=tuple(export.formats), gzip=export.gzip, terms=Terms(export.company_marker, export.unredacted)
+        )
+        self.calendar = Calendar(export.at_time, settings.retention.messages_days, export.retention_days)
+
+    @classmethod
+    def open(cls, settings: Settings, store: Store, output: Path | None = None) -> Self:
+        """What the settings say; ``output`` is a folder in place of the storage that is set.
+
+        Raises:
+            ConfigError: a format or the storage needs what is not installed, or cannot be used.
+        """
+        require(settings.export.formats)
+        folder = output or settings.export.directory or settings.data_dir / "feeds"
+        storage = Folder(folder) if output is not None else open_storage(settings.export, folder)
+        return cls(settings, FeedQueries(store), storage, folder)
+
+    def scheduler(self) -> Scheduler:
+        """What builds every day."""
+        return Scheduler(self.queries, self.builder, self.storage, self.folder, self.plan, self.calendar)
+
+    def catalogue(self, secret: bytes, base: Callable[[], str]) -> Catalogue:
+        """What the API reads.
+
+        Args:
+            secret: 32 bytes that links are signed with.
+            base: the gateway's ``http(s)://`` address.
+        """
+        links = Links(secret, self.settings.link_ttl)
+        return Catalogue(self.storage, self.plan.formats, links, base)
