@@ -46,7 +46,7 @@ def find_addresses(text: str, tokens: Sequence[Token], numbers: Sequence[Element
     for index in range(1, len(tokens)):
         between = text[tokens[index - 1].end : tokens[index].start]
         written = between.count("@") == 1
-        spoken = tokens[index].word == "at" and not written and not between.strip()
+        spoken = tokens[index].word == "at" and not written and not between.strip(_after_letter(tokens[index - 1]))
         if not written and not spoken:
             continue
         domain = _domain(text, tokens, index if written else index + 1, written=written)
@@ -61,6 +61,11 @@ def find_addresses(text: str, tokens: Sequence[Token], numbers: Sequence[Element
         if start is not None:
             spans.append((start, tokens[domain].end))
     return spans
+
+
+def _after_letter(token: Token) -> str:
+    """What may stand behind a token of an address besides spaces: letters are said with pauses."""
+    return " ,." if len(token.word) == 1 else " "
 
 
 def _domain(text: str, tokens: Sequence[Token], index: int, *, written: bool) -> int | None:
@@ -116,6 +121,8 @@ def _local(
         between = text[left.end : here.start]
         glued = between in _LOCAL_MARKS or not between
         joined = not between.strip(" ,") and (here.word in _LOCAL_JOINERS or left.word in _LOCAL_JOINERS)
+        if first == index and here.word not in _LOCAL_JOINERS and between == ", " and len(here.word) > 1:
+            break
         if not (glued or joined or _spelled(left, here, between) or (between == " " and first - 1 in numeric)):
             if written or between != " " or left.word in _NO_LOCAL or extra == _EXTRA_WORDS:
                 break
@@ -126,7 +133,9 @@ def _local(
 
 def _spelled(left: Token, here: Token, between: str) -> bool:
     """True for letters said one by one."""
-    if between != " ":
+    if between not in (" ", ", ", ". "):
         return False
+    if between != " ":
+        return len(left.word) == 1
     letters = len(left.word), len(here.word)
     return letters == (1, 1) or (1 in letters and left.word not in _NO_LOCAL)

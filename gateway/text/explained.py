@@ -41,7 +41,7 @@ _MOST_LABEL = 8
 
 _MEASURES = (
     r"percent|%|percentage|degrees?|miles?|foot|feet|inch(?:es)?|yards?|met(?:er|re)s?|km|kilomet(?:er|re)s?|pounds?|lbs?|oz"
-    r"|ounces?|grams?|kg|kilos?|tons?|gallons?|lit(?:er|re)s?|watts?|volts?|amps?|gigs?|gb|mb|tb|mg|ml|mph|mbps|megabits?"
+    r"|ounces?|grams?|kg|kilos?|tons?|gallons?|lit(?:er|re)s?|watts?|volts?|amps?|gigs?|gb|mb|tb|mg|ml|mph|mbps|rpm|kwh|psi|hz|khz|mhz|ghz|dpi|ppm|btu|cc|megabits?"
     r"|gigabytes?|megabytes?|hours?|minutes?|mins?|seconds?|days?|weeks?|months?|years?|people|persons?|children|men|women"
     r"|units?|pieces?|items?|pages?|packs?|plan|model|router|series|points?|times?|lines?|square|cubic|horsepower|acres?"
     r"|count|each|apiece|total|left|more"

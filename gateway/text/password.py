@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gateway.participants import Role
 from gateway.text.context import Context
-from gateway.text.numbers import Element, Token, vocabulary
+from gateway.text.numbers import NUMBER_WORDS, Element, Token, vocabulary
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
@@ -19,12 +19,18 @@ __all__ = ["expected_of", "find_passwords", "names_the_last"]
 
 _NOUN = r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?|(?:code|secret|memorable|safe)\s+words?)"
 _OWNER = r"(?:(?:my|the|our|your|his|her|their|a)\s+)"
+_CASES = r"(?:lower\s?case|upper\s?case|capital|small|lower|upper)"
 _TOLD = re.compile(
-    rf"\b{_NOUN}(?:\s+(?:on|for|to|of|in|that|here|there)\b(?:\s+(?!is\b|was\b)[\w']+){{0,5}})?"
+    rf"\b{_NOUN}(?:\s+(?:that\s+)?(?:i|we|you|he|she|they)\s+(?:[\w']+\s+){{0,3}}?[\w']+)?(?:\s+(?:on|for|to|of|in|that|here|there)\b(?:\s+(?!is\b|was\b)[\w']+){{0,5}})?"
     r"(?:\s*[:=]|'s\b|,?\s+(?:is|was|will\s+be|should\s+be|would\s+be|used\s+to\s+be|must\s+be|equals|says|reads|goes)\b)\s*"
     rf"|\b(?:set|sets|change|changed|reset|made|make|switched|updated)\s+(?:{_OWNER})?(?:\w+\s+)?{_NOUN}\s+(?:to|as)\b\s*"
     rf"|\b{_NOUN},?\s+(?:i|we)\s+(?:have|had|use|used|put|chose|picked|set|got|wrote)\b(?:\s+(?:is|was)\b)?\s*"
-    rf"|\b{_NOUN},?\s+(?=(?:[a-z][,.]?\s+){{2}}|\w*[a-z]\w*\d|capital\b)",
+    rf"|\b(?:with|use|using|try|tried|enter|entered|typed|put\s+in|say|said)\s+(?:{_OWNER})?(?:\w+\s+)?{_NOUN},?\s+"
+    r"(?!(?:to|for|that|this|i|is|was|on|and|or|reset|link|manager|field|box|page|screen|again|you|we|they|from|in|at|it"
+    r"|please|first|now|hint|but|because|not|if|when|as|your|my|the|so|then|there|here|over|with|by|too|instead|multiple"
+    r"|several|twice|three|two|wrong|correctly|incorrectly|just|today|yesterday|online|option|prompt|which|who|he|she"
+    r"|will|would|can|could|should|must|has|had|have|did|does|doesn't|didn't|isn't|wasn't|won't)\b)"
+    rf"|\b{_NOUN},?\s+(?=(?:[a-z][,.]?\s+){{2}}|\w*[a-z]\w*\d|{_CASES}\b)",
     re.IGNORECASE,
 )
 # What "the password is" goes on with where none is told.
@@ -45,6 +51,7 @@ _FILLERS = re.compile(
 )
 _CLAUSE = re.compile(
     r"[.?!](?=\s|$)|;|…"
+    r"|\s+to\s+(?:open|log|get|sign|access|enter|unlock|start)\b"
     r"|,?\s+(?:(?:and|so|then|but|because|if|when|since|which)\s+(?:i|i'm|i've|i'll|i'd|it|it's|that|that's|then|my|we|you|can"
     r"|could|now|he|she|they|there|the|this|please)\b"
     r"|but\b|because\b|please\b|thanks\b|thank\s+you\b|yesterday\b|today\b|can\s+(?:you|i|we)\b|could\s+you\b|if\s+(?:you|i|that)\b"
@@ -57,6 +64,8 @@ _CLAUSE = re.compile(
 )
 _BACKWARD = re.compile(
     rf"(?P<value>(?:[\w'.,-]+\s+){{1,8}}?)(?:is|was)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
+    rf"|(?P<last>(?:[\w']+[\s,-]+){{1,8}}?)(?:[,.]?\s*\b(?:that's|that\s+is|that\s+was|it's)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
+    rf"|(?<=,\s){_OWNER}(?:\w+\s+)?{_NOUN}[.?!]?$)"
     rf"|\b(?:use|used|using|try|put|put\s+in|entered|enter|typed)\s+(?P<used>(?:[\w'.,-]+\s+){{1,6}}?)(?:as|for)\s+{_OWNER}"
     rf"(?:\w+\s+)?{_NOUN}\b",
     re.IGNORECASE,
@@ -74,7 +83,7 @@ _LAST = re.compile(
 _ASKS = re.compile(
     rf"\b(?:what|what's|which|tell|give|say|read|provide|confirm|verify|spell|have|get|share|know|remember|need|repeat)\b"
     rf"(?!\s+to\s+(?:reset|change|update))[^.?!]{{0,40}}?\b{_NOUN}"
-    rf"|^\W*(?:and\s+)?(?:the|your|and|okay|verbal)?\s*(?:\w+\s+)?{_NOUN}(?:\s*,?\s*please)?\s*[?.]*$|\b{_NOUN}\s*,?\s+please\b",
+    rf"|^\W*(?:and\s+)?(?:the|your|and|okay|verbal)?\s*(?:\w+\s+)?{_NOUN}(?:\s+(?:is|was))?(?:\s*,?\s*please)?\s*[?.]*$|\b{_NOUN}\s*,?\s+please\b",
     re.IGNORECASE,
 )
 _NO_ASK = re.compile(
@@ -115,6 +124,7 @@ _SYMBOLS = vocabulary(
 )
 _MOST_WORDS = 7
 _LEAST_LETTERS = 4
+_LEAST_SPELLED = 3
 
 
 def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element], context: Context) -> list[Hidden]:
@@ -140,7 +150,7 @@ def expected_of(text: str, role: Role) -> Role | None:
     other = Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
     dangling = _DANGLES.search(text)
     if dangling is not None and _COPULA.search(dangling.group()) and _NO_ASK.search(text) is None:
-        return role
+        return role if not text.rstrip().endswith("?") or _MINE.search(text) else other
     asked = _ASKS.search(text)
     if asked is None or _NO_ASK.search(text):
         return None
@@ -175,11 +185,15 @@ def _before(text: str) -> list[tuple[int, int]]:
     """ "Blue horse seven is my password": the words of its sentence before."""
     spans = []
     for match in _BACKWARD.finditer(text):
-        group = "value" if match.group("value") is not None else "used"
+        group = next(name for name, said in match.groupdict().items() if said is not None)
         start, end = match.span(group)
-        start = max((start, *(start + one.end() for one in re.finditer(r"[.?!,]\s+", match.group(group)))))
+        start = max(
+            (start, *(start + one.end() for one in re.finditer(r"[.?!,]\s+", match.group(group).rstrip(" ,.-"))))
+        )
         start = _skip(_OPENERS, text, start)
-        value = text[start:end].rstrip()
+        told = _ANSWERS.match(text, start, end)
+        start = told.end() if told is not None else start
+        value = text[start:end].rstrip(" ,.")
         if value and not _NO_SUBJECT.match(value) and not _EVASIONS.match(value):
             spans.append((start, start + len(value)))
     return spans
@@ -213,6 +227,9 @@ def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) 
     """From ``start`` to the end of the sentence or the clause; over several where they are spelled."""
     if unfinished:
         return (start, len(text)) if start < len(text) else None
+    spelled = _spelled_end(tokens, start)
+    if spelled:
+        return start, spelled
     end = start
     while end < len(text):
         match = _CLAUSE.search(text, end + 1 if end > start else end)
@@ -224,6 +241,23 @@ def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) 
             break
     end = start + len(text[start:end].rstrip(" ,.;:-"))
     return (start, end) if end > start else None
+
+
+def _spelled_end(tokens: Sequence[Token], start: int) -> int:
+    """Where the letters end that a password is spelled with from ``start`` on; 0 where it is not spelled."""
+    end, letters, before = 0, 0, ""
+    for token in tokens:
+        if token.start < start:
+            continue
+        word = token.word
+        if len(word) == 1 and word.isalpha():
+            letters += 1
+        elif not (token.digits or word in _SYMBOLS or word in NUMBER_WORDS or word == "oh" or before in ("in", "for")):
+            break
+        if word not in ("and", "then", "in", "as", "for"):
+            end = token.end
+        before = word
+    return end if letters >= _LEAST_SPELLED else 0
 
 
 def _is_spelled(tokens: Sequence[Token], start: int, end: int) -> bool:
