@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+import structlog
 from aiohttp import web
 
 from gateway.api import schemas
@@ -26,6 +27,8 @@ from gateway.store.records import PhraseRecord, Principal
 from gateway.text.policy import ENTITIES, Entity, Policy
 
 __all__ = ["ENDPOINTS"]
+
+_log = structlog.get_logger(__name__)
 
 # A ULID, as all ids of phrases are.
 _PHRASE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
@@ -62,7 +65,7 @@ async def _change_entity(request: web.Request, context: ApiContext, principal: P
             )
     elif active is not None:
         await context.store.set_redaction(principal.account_id, entity.value, active)
-        await context.configurations.refresh(principal.account_id)
+        await _changed(context, principal, "redaction changed", entity=entity.value, active=active)
     return await _get_entity(request, context, principal)
 
 
@@ -104,7 +107,7 @@ async def _add_vocabulary(request: web.Request, context: ApiContext, principal: 
             f"Unprocessable entity: the account has {MAX_ENTRIES} phrases, which is all it may have; delete one first"
         )
         raise RequestError(422, "422-01", message)
-    await context.configurations.refresh(account_id)
+    await _changed(context, principal, "phrase added", phrase=added.phrase_id)
     return answer(_vocabulary(added), status=201)
 
 
@@ -121,8 +124,14 @@ async def _delete_vocabulary(request: web.Request, context: ApiContext, principa
     removed = await context.store.remove_phrase(principal.account_id, _phrase_id(request))
     if removed is None:
         raise _unknown_vocabulary()
-    await context.configurations.refresh(principal.account_id)
+    await _changed(context, principal, "phrase removed", phrase=removed.phrase_id)
     return answer(_vocabulary(removed))
+
+
+async def _changed(context: ApiContext, principal: Principal, event: str, **what: object) -> None:
+    """A change is committed: it is written down who made it, and starts are to know it."""
+    _log.info(event, account=principal.account_id, key=principal.key_id, **what)
+    await context.configurations.refresh(principal.account_id)
 
 
 def _phrase_id(request: web.Request) -> str:

@@ -48,7 +48,7 @@ class Status(IntEnum):
         return {
             Status.OK: "OK",
             Status.LANGUAGE_NOT_SUPPORTED: "Language not supported",
-            Status.ALWAYS_REDACTED: "RedactionOutput must be redacted: this gateway always redacts",
+            Status.ALWAYS_REDACTED: "RedactionOutput cannot be unredacted or redacted_and_unredacted: always redacted",
             Status.SHUTTING_DOWN: "Service shutting down",
             Status.NO_INSTANCES_AVAILABLE: "No instances available",
         }[self]

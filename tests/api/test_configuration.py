@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.api.context import ApiContext
@@ -288,6 +289,24 @@ class TestVocabularies:
         await error_of(await other.delete(path), 404, "404-01")
         assert await get(client, path) == mine
         assert (await get(other, WORDS_PATH))["customVocabularies"] == [theirs]
+
+
+async def test_the_log_tells_who_changed_what(client: Client, key: NewKey) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await patch(client, "PIN", autoTranscribe=False)
+        made = await add(client, "Acme Corp", "ack me")
+        await client.delete(f"{WORDS_PATH}/{made['id']}")
+        await client.patch(f"{ENTITIES_PATH}/CVV", json={"policies": {"autoTranscribe": False}})
+        await patch(client, "CVV", autoTranscribe=True)
+        await patch(client, "PIN")
+    who = {"account": key.account_id, "key": key.api_id, "log_level": "info"}
+    assert [line for line in lines if "account" in line] == [
+        {"event": "redaction changed", "entity": "PIN", "active": False, **who},
+        {"event": "phrase added", "phrase": made["id"], **who},
+        {"event": "phrase removed", "phrase": made["id"], **who},
+    ]
+    # A phrase may be somebody's name.
+    assert "Acme" not in str(lines)
 
 
 @pytest.mark.parametrize("path", [ENTITIES_PATH, f"{ENTITIES_PATH}/PIN", WORDS_PATH, f"{WORDS_PATH}/{UNKNOWN}"])
