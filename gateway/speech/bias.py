@@ -179,9 +179,9 @@ class Bias:
             first = bisect_right(starts, found.start()) - 1
             last = bisect_left(starts, found.end())
             before = text[starts[first] : found.start()]
-            if not before and first and pieces[first - 1] == "-":
-                # The recognizer's, between a word and what it took for another.
-                first, before = first - 1, "-"
+            if not before and first and pieces[first - 1] in (" ", "-"):
+                # A hyphen is the recognizer's, between a word and what it took for another.
+                first, before = first - 1, pieces[first - 1]
             opens = before in (" ", "-") or not found.start()
             words.append(_Word(found.group(), first, last, opens, starts[last] == found.end()))
         return words

@@ -35,13 +35,13 @@ _RULES = [
     (r"[ts]ion", "Sun"), (r"[ct]i(?=[ao])", "S"), (r"ture", "Cur"), (r"sc(?=[eiy])", "s"),
     (r"cc(?=[eiy])", "ks"), (r"c(?=[eiy])", "s"), (r"g(?=[eiy])", "J"), (r"x", "ks"), (r"j", "J"),
     # What is not heard, and what a silent e does to the vowel before it.
-    (r"(?<=[aeiouy][bcdfgklmnprstvz])e>", ""), (r"(?<=[aeiou]ng)e>", ""), (r"(?<=[a-z]{2})es>", "s"),
+    (r"(?<=[bcdfgkpstz])le>", "ul"), (r"(?<=[a-z][bcdfgklmnprstvz])e>", ""), (r"(?<=[a-z]{2})es>", "s"),
     (r"(?<=[a-z]{2})ed>", "d"), (r"h(?![aeiouy])", ""),
     (r"a(?=[bdfgklmnprstvz]e[>sd])", "e"), (r"i(?=[bdfgklmnprstvz]e[>sd])", "ai"),
     # Vowels.
     (r"ee|ea|ie(?=.)|ey>", "i"), (r"ai|ay|ei|ey", "e"), (r"y>(?<=<.y>)", "ai"),
     (r"oo|ou(?=[pr])|eu|ew|ue|ui", "u"), (r"oa|oe|au|aw", "o"), (r"ou|ow(?=[nd])", "au"), (r"ow", "o"),
-    (r"oi|oy", "oi"), (r"er|ir|ur|yr", "ur"), (r"le>", "ul"), (r"y(?=[aeiou])", "y"), (r"y", "i"),
+    (r"oi|oy", "oi"), (r"er|ir|ur|yr", "ur"), (r"y(?=[aeiou])", "y"), (r"y", "i"),
     # The rest, as it is written.
     (r"c", "k"), (r"[abdefghiklmnoprstuvwz]", None), (r".", ""),
 ]  # fmt: skip
@@ -53,6 +53,9 @@ _LETTERS = {
     "u": "yu", "v": "vi", "w": "dubulyu", "x": "eks", "y": "wai", "z": "zi",
 }  # fmt: skip
 _DIGITS = ("ziro", "wun", "tu", "Tri", "for", "faiv", "siks", "sevun", "et", "nain")
+
+# Letters that Unicode does not take apart.
+_PLAIN = str.maketrans({"ß": "ss", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "æ": "e", "Æ": "E"})
 
 _PARTS = re.compile(r"[A-Z]?[a-z']+|[A-Z]+(?![a-z])|[a-z]+|\d")
 _TWICE = re.compile(r"(.)\1+")
@@ -67,7 +70,7 @@ def key(text: str, *, letters: bool = False) -> str:
         text: words.
         letters: read words of capitals letter by letter (``IEEE``), and not as words.
     """
-    folded = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ł", "l").replace("ø", "o"))
+    folded = unicodedata.normalize("NFKD", text.translate(_PLAIN))
     plain = folded.encode("ascii", "ignore").decode()
     return "".join(_part(part, letters) for part in _PARTS.findall(plain))
 

@@ -67,3 +67,37 @@ def test_the_real_vocabulary() -> None:
     assert len(tokenizer) == 32768
     assert tokenizer.decode([3 + byte for byte in "café".encode()]) == "café"
     assert tokenizer.decode(range(32_000, 32_768)) == ""
+
+
+# --- text to ids ------------------------------------------------------------------------------------------------
+
+ALPHABET = [bytes([byte]) for byte in range(256)]
+MERGED = ["▁t", "he", "▁the", "an", "▁", "t", "h", "e", "a", "n", "▁n"]
+
+
+@pytest.fixture
+def byte_pairs() -> Tokenizer:
+    """A tokenizer as the model's: special tokens, bytes, pieces in the order in which they were merged."""
+    return Tokenizer([b"<unk>", b"<s>", b"</s>", *ALPHABET, *(piece.encode() for piece in MERGED)])
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("the", ["▁the"]),
+        ("than", ["▁t", "h", "an"]),  # "▁t" and "an" were merged before anything with "h"
+        ("n the", ["▁n", "▁the"]),
+        (" the  ", ["▁the"]),
+        ("", ["▁"]),
+    ],
+)
+def test_text_is_split_as_pairs_were_merged(byte_pairs: Tokenizer, text: str, pieces: list[str]) -> None:
+    ids = byte_pairs.encode(text)
+    assert [piece.decode() for piece in byte_pairs.pieces(ids)] == pieces
+    assert byte_pairs.decode(ids) == text.strip()
+
+
+def test_what_has_no_piece_becomes_bytes(byte_pairs: Tokenizer) -> None:
+    ids = byte_pairs.encode("é")
+    assert ids[1:] == [3 + 0xC3, 3 + 0xA9]
+    assert byte_pairs.decode(ids) == "é"
