@@ -18,14 +18,17 @@ import pytest
 import typer.main
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
+from pydantic import BaseModel
 from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import Dial, Parameter, Pause, Start, Stream, VoiceResponse
 
 from gateway.api.routes import ENDPOINTS
+from gateway.api.schemas import CustomVocabulary, RedactionEntity, RedactionEntityList
 from gateway.cli.main import app
 from gateway.cli.metrics_doc import with_table
 from gateway.cli.settings_doc import settings
 from gateway.config import load
+from gateway.text.policy import ENTITIES, Entity
 from models import manifest
 
 ROOT = Path(__file__).parents[2]
@@ -246,6 +249,27 @@ class TestRequests:
             (answer,) = [one for one in shown if key in one]
             dumped = model.model_validate(answer).model_dump(by_alias=True, exclude_none=True, mode="json")
             assert dumped == answer
+
+    def test_answers_of_the_configuration_api_are_what_it_gives(self) -> None:
+        shown = [json.loads(block.text) for block in blocks("json") if name(block.page) == "docs/configuration-api.md"]
+        models: tuple[type[BaseModel], ...] = (RedactionEntityList, RedactionEntity, CustomVocabulary)
+        assert len(shown) == len(models)
+        for answer, model in zip(shown, models, strict=True):
+            assert model.model_validate(answer).model_dump(by_alias=True, mode="json") == answer
+        page = {entity["id"] for entity in shown[0]["redactionEntities"]}
+        assert page == set(sorted(ENTITIES)[:2])
+        told = {entity["id"]: entity for entity in (*shown[0]["redactionEntities"], shown[1])}
+        assert {key: one["description"] for key, one in told.items()} == {
+            key: ENTITIES[Entity(key)].description for key in told
+        }
+
+    def test_the_table_of_entities_is_the_policys(self) -> None:
+        text = (ROOT / "docs" / "configuration-api.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| (`[A-Z0-9_`, ]+`) \| (on|off) \| (locked)?", text, re.MULTILINE)
+        table = {
+            entity: (on == "on", bool(lock)) for names, on, lock in rows for entity in re.findall(r"`(\w+)`", names)
+        }
+        assert table == {entity.value: (info.default, info.locked) for entity, info in ENTITIES.items()}
 
     @each("toml")
     def test_toml_is_settings_or_models(self, block: Block, tmp_path: Path) -> None:
