@@ -1,47 +1,157 @@
-"""``gateway webhook``: try the configured webhook."""
+"""``gateway webhook``: try the configured webhook, see what did not arrive, post it again."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from gateway import config
 from gateway.cli.console import err, out, print_json
-from gateway.config import WebhookSettings
-from gateway.delivery.target import PostResult
+from gateway.config import Settings, WebhookSettings
+from gateway.delivery.redelivery import Tally, redeliver
+from gateway.delivery.target import PostResult, Target
 from gateway.delivery.webhook import Post, WebhookPublisher
 from gateway.errors import UsageError
+from gateway.store.outbox import Undelivered
+from gateway.store.records import DeliveryRecord
+from gateway.store.secrets import store_key
+from gateway.store.store import Store
+from gateway.store.writer import Writer
 
-__all__ = ["app"]
+__all__ = ["app", "moment"]
 
-app = typer.Typer(help="The webhook that transcripts are posted to.", no_args_is_help=True)
+app = typer.Typer(
+    help="The webhook that transcripts are posted to: tried, its failures shown and mended.", no_args_is_help=True
+)
 
+T = TypeVar("T")
 
-@app.callback()
-def _group() -> None:
-    """The webhook that transcripts are posted to."""
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", metavar="FILE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Guid = Annotated[str | None, typer.Option(help="Only those of this call (its Call SID).")]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only those since: 30m, 2h, 7d ago, or 2026-03-02T12:00:00Z.")
+]
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @app.command("test")
-def send_test(
-    config_file: Annotated[
-        Path | None, typer.Option("--config", help="TOML file with settings.", metavar="FILE")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
-) -> None:
+def send_test(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Post one made-up transcript. Exit code 1 if the target did not take it, 2 if no webhook is set."""
-    settings = config.load(config_file).webhook
-    if settings.url is None:
-        msg = "no webhook is set; set GATEWAY_WEBHOOK__URL to the http(s) URL that transcripts are to be posted to"
-        raise UsageError(msg)
-    result = asyncio.run(_send(settings))
+    result = asyncio.run(_send(_webhook(config.load(config_file))))
     _report(result, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def failures(
+    guid: Guid = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at the most.")] = 100,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the posts that failed or were dropped, newest first, over all accounts."""
+    which = Undelivered(guid, None if since is None else moment(since))
+    found = _with_store(config.load(config_file), lambda store: store.undelivered(which, limit))
+    if as_json:
+        print_json([_as_json(call, record) for call, record in found])
+    elif found:
+        out.print(_failures_table(found))
+    else:
+        err.print("nothing failed and nothing was dropped")
+
+
+@app.command("redeliver")
+def post_again(
+    guid: Guid = None,
+    since: Since = None,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="All of them.")] = False,
+    url: Annotated[
+        str | None, typer.Option(help="Post to this address instead, with the same authentication and signature.")
+    ] = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Post again what failed or was dropped; a running gateway goes on meanwhile.
+
+    Exit code 1 if the target did not take all of it.
+    """
+    if all_failed == (guid is not None or since is not None):
+        msg = "which ones? Name --guid, --since or both; or --all-failed alone"
+        raise UsageError(msg)
+    settings = config.load(config_file)
+    webhook = _webhook(settings, url)
+    which = Undelivered(guid, None if since is None else moment(since))
+    tally, left = _with_store(settings, lambda store: _redeliver(store, webhook, which))
+    _tell(tally, left, as_json=as_json)
+    if tally.failed or tally.lost or left:
+        raise typer.Exit(1)
+
+
+def _webhook(settings: Settings, url: str | None = None) -> WebhookSettings:
+    """The webhook's settings, with another address where one is given."""
+    if url is not None:
+        if not url.startswith(("http://", "https://")):
+            msg = "--url: must begin with http:// or https://"
+            raise UsageError(msg)
+        return settings.webhook.model_copy(update={"url": url})
+    if settings.webhook.url is None:
+        msg = "no webhook is set; set GATEWAY_WEBHOOK__URL to the http(s) URL that transcripts are to be posted to"
+        raise UsageError(msg)
+    return settings.webhook
+
+
+def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the store of the settings, do the work, close it.
+
+    Raises:
+        UsageError: there is no SQLite file where the settings say: most likely this is not where the gateway runs.
+    """
+    path = settings.resolved_database_url.removeprefix("sqlite:///")
+    if settings.resolved_database_url.startswith("sqlite:///") and not Path(path).exists():
+        msg = f"{path}: there is no database; run this where the gateway runs, or set GATEWAY_DATA_DIR"
+        raise UsageError(msg)
+
+    async def run() -> T:
+        store = await Store.open(settings.resolved_database_url, key=store_key(settings))
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    os.umask(0o077)
+    return asyncio.run(run())
+
+
+def moment(text: str) -> datetime:
+    """``2h`` ago, or a time; UTC where it names no zone.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    ago = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip())
+    if ago is not None:
+        # 10^6 days are more than a date can go back.
+        return datetime.now(UTC) - min(timedelta(**{_UNITS[ago[2]]: int(ago[1])}), timedelta(days=36_500))
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        msg = f"--since: {text!r} is no time; write 30m, 2h, 7d or 2026-03-02T12:00:00Z"
+        raise UsageError(msg) from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 async def _send(settings: WebhookSettings) -> PostResult:
@@ -54,6 +164,64 @@ async def _send(settings: WebhookSettings) -> PostResult:
 
 def _ignore(_post: Post, _outcome: str, _reason: str) -> None:
     """The test's own result tells all; nothing is kept."""
+
+
+async def _redeliver(store: Store, settings: WebhookSettings, which: Undelivered) -> tuple[Tally, int]:
+    """What came of it, and how many were not tried."""
+    target, writer = Target(settings), Writer(store)
+    total = await store.count_undelivered(which)
+    columns = (TextColumn("posting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"))
+    try:
+        with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
+            task = bar.add_task("", total=total, failed=0)
+            tally = await redeliver(
+                store,
+                writer,
+                target,
+                which,
+                connections=settings.connections,
+                on_progress=lambda tally: bar.update(task, completed=tally.done, failed=tally.failed + tally.lost),
+            )
+    finally:
+        await writer.close()
+        await target.close()
+    return tally, max(0, total - tally.done)
+
+
+def _tell(tally: Tally, left: int, *, as_json: bool) -> None:
+    if as_json:
+        counts = {"delivered": tally.delivered, "failed": tally.failed, "lost": tally.lost, "left": left}
+        print_json(counts | {"gaveUp": tally.gave_up or None})
+        return
+    if not tally.done:
+        err.print("nothing to post again")
+        return
+    out.print(f"delivered {tally.delivered}, failed again {tally.failed}, lost {tally.lost}, left {left}")
+    if tally.gave_up:
+        err.print(Text("stopped: ", style="red"), Text(f"the target does not answer ({tally.gave_up})"), sep="")
+    if tally.lost:
+        err.print("lost: there is no readable message in the database; `gateway webhook failures` names them")
+
+
+def _as_json(guid: str, record: DeliveryRecord) -> dict[str, str | int]:
+    return {
+        "guid": guid,
+        "sequence": record.sequence,
+        "messageId": record.message_id,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "at": record.at.isoformat(),
+    }
+
+
+def _failures_table(found: list[tuple[str, DeliveryRecord]]) -> Table:
+    table = Table(
+        Column("guid", no_wrap=True, overflow="ignore"), "sequence", "outcome", "reason", "at", box=None, pad_edge=False
+    )
+    for guid, record in found:
+        at = f"{record.at:%Y-%m-%dT%H:%M:%SZ}"
+        table.add_row(Text(guid), str(record.sequence), record.outcome, record.reason, at)
+    return table
 
 
 def _report(result: PostResult, *, as_json: bool) -> None:

@@ -1,13 +1,22 @@
-"""``gateway webhook test``, as a process, against a real target."""
+"""``gateway webhook``, as a process, against a real target."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
+from gateway.cli.webhook import moment
+from gateway.errors import UsageError
+from gateway.store.records import DeliveryRecord
+from gateway.store.rows import write
+from gateway.store.secrets import derive
+from gateway.store.store import Store
 from tests.cli.command import gateway
 from tests.delivery.hook import serving
+from tests.store.samples import delivery, message, opened_call
 
 
 async def test_taken(tmp_path: Path) -> None:
@@ -54,3 +63,106 @@ async def test_a_wrong_setting(tmp_path: Path) -> None:
     ended = await gateway("webhook", "test", cwd=tmp_path, GATEWAY_WEBHOK__URL="http://x")
     assert ended.code == 2
     assert ended.err == "error: GATEWAY_WEBHOK__URL: is not a setting; did you mean GATEWAY_WEBHOOK__URL?\n"
+
+
+KEY = "a-key-of-more-than-16-characters"
+
+
+async def stored(folder: Path) -> list[DeliveryRecord]:
+    """A data directory with a call of which one post failed, one was dropped and one arrived."""
+    (folder / "data").mkdir()
+    store = await Store.open(f"sqlite:///{folder / 'data/gateway.db'}", key=derive(KEY, "GATEWAY_STORE_KEY"))
+    call = await opened_call(store, "CA[bold]1")
+    said = [message(call.call_id, number, f"said {number}", unredacted=f"secret {number}") for number in range(3)]
+    records = [
+        delivery(said[0], "failed", "status 503"),
+        delivery(said[1], "dropped", "queue_full"),
+        delivery(said[2], "delivered"),
+    ]
+    async with store.engine.begin() as connection:
+        await connection.run_sync(write, [*said, *records], store.cipher)
+    await store.close()
+    return records
+
+
+async def test_failures_are_listed(tmp_path: Path) -> None:
+    records = await stored(tmp_path)
+    ended = await gateway("webhook", "failures", cwd=tmp_path, GATEWAY_STORE_KEY=KEY)
+    assert ended.code == 0, ended.err
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert lines[0] == ["guid", "sequence", "outcome", "reason", "at"]
+    assert lines[1][:4] == ["CA[bold]1", "1", "dropped", "queue_full"]
+    assert lines[2][:5] == ["CA[bold]1", "0", "failed", "status", "503"]
+    assert len(lines) == 3
+    ended = await gateway("webhook", "failures", "--limit", "1", "--json", cwd=tmp_path, GATEWAY_STORE_KEY=KEY)
+    assert ended.json == [
+        {
+            "guid": "CA[bold]1",
+            "sequence": 1,
+            "messageId": records[1].message_id,
+            "outcome": "dropped",
+            "reason": "queue_full",
+            "at": "2026-03-02T12:00:00.123000+00:00",
+        }
+    ]
+
+
+async def test_failures_are_posted_again(tmp_path: Path) -> None:
+    await stored(tmp_path)
+    down = True
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500 if down else 200)
+
+    async with serving(answer) as hook:
+        variables = {"GATEWAY_STORE_KEY": KEY, "GATEWAY_WEBHOOK__URL": hook.url}
+        ended = await gateway("webhook", "redeliver", "--all-failed", cwd=tmp_path, **variables)
+        assert (ended.code, ended.out) == (1, "delivered 0, failed again 2, lost 0, left 0\n"), ended.err
+        down = False
+        hook.bodies.clear()
+        ended = await gateway("webhook", "redeliver", "--guid", "CA[bold]1", "--json", cwd=tmp_path, **variables)
+        assert ended.code == 0, ended.err
+        assert ended.json == {"delivered": 2, "failed": 0, "lost": 0, "left": 0, "gaveUp": None}
+        # As first sent: this call asked for unredacted text.
+        assert hook.texts == ["secret 0", "secret 1"]
+        ended = await gateway("webhook", "redeliver", "--since", "7d", cwd=tmp_path, **variables)
+        assert (ended.code, ended.out, ended.err) == (0, "", "nothing to post again\n")
+
+
+async def test_failures_are_posted_elsewhere(tmp_path: Path) -> None:
+    await stored(tmp_path)
+    async with serving() as hook:
+        variables = {"GATEWAY_STORE_KEY": KEY, "GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/"}
+        ended = await gateway("webhook", "redeliver", "--all-failed", "--url", hook.url, cwd=tmp_path, **variables)
+        assert ended.code == 0, ended.err
+        assert len(hook.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "error: which ones? Name --guid, --since or both; or --all-failed alone\n"),
+        (
+            ("--since", "yesterday"),
+            "error: --since: 'yesterday' is no time; write 30m, 2h, 7d or 2026-03-02T12:00:00Z\n",
+        ),
+        (("--all-failed",), "there is no database; run this where the gateway runs"),
+    ],
+)
+async def test_what_cannot_be_posted_again_is_said(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    variables = {"GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/"}
+    ended = await gateway("webhook", "redeliver", *arguments, cwd=tmp_path, **variables)
+    assert (ended.code, ended.out) == (2, "")
+    assert complaint in ended.err
+
+
+def test_since_is_a_while_ago_or_a_time() -> None:
+    now = datetime.now(UTC)
+    for text, ago in (("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800)):
+        assert abs((now - moment(text)).total_seconds() - ago) < 60
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    assert moment("2026-03-02T12:00:00Z") == moment("2026-03-02T12:00:00") == moment("2026-03-02T13:00+01:00") == noon
+    assert moment("2026-03-02") == datetime(2026, 3, 2, tzinfo=UTC)
+    for wrong in ("", "2", "2 weeks", "-2h", "9999999d"):
+        with pytest.raises(UsageError, match="--since"):
+            moment(wrong)

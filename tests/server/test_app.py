@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -21,7 +23,11 @@ from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.server.app import running
 from gateway.server.connection import MediaConnection
-from tests.harness import Customer, Twilio, gateway_running, settings_for
+from gateway.store.rows import write
+from gateway.store.secrets import load_or_create
+from gateway.store.store import Store
+from tests.harness import Customer, Twilio, gateway_running, settings_for, webhook_receiver
+from tests.store.samples import delivery, message, opened_call
 
 GATEWAY = str(Path(sys.executable).with_name("gateway"))
 
@@ -53,6 +59,30 @@ async def serving(path: Path, **variables: str) -> AsyncIterator[tuple[asyncio.s
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@pytest.mark.parametrize("mode", ["at_most_once", "at_least_once"])
+async def test_a_post_left_pending_is_dropped_or_sent(tmp_path: Path, mode: str) -> None:
+    data = tmp_path / "data"
+    store = await Store.open(f"sqlite:///{data / 'gateway.db'}", key=load_or_create(data / "store-key"))
+    call = await opened_call(store)
+    said = message(call.call_id, 0, "my PIN is ####", unredacted="my PIN is 8765")
+    pending = dataclasses.replace(delivery(said), at=datetime.now(UTC))
+    async with store.engine.begin() as connection:
+        await connection.run_sync(write, [said, pending], store.cipher)
+    async with webhook_receiver() as receiver:
+        settings = settings_for(tmp_path, webhook={"url": receiver.url, "delivery": mode})
+        async with asyncio.timeout(30), gateway_running(settings) as customer:
+            if mode == "at_least_once":
+                [posted] = await receiver.wait_for(1)
+                assert posted["autotranscribeResponse"]["utterance"] == [{"text": "my PIN is 8765"}]
+            while (await customer.gateway.store.pending_size())[0]:
+                await asyncio.sleep(0.001)
+        failures = await store.delivery_failures(call.account_id)
+        await store.close()
+        expected = [("dropped", "gateway_restart")] if mode == "at_most_once" else []
+        assert [(record.outcome, record.reason) for record in failures] == expected
+        assert len(receiver.posts) == (mode == "at_least_once")
 
 
 async def test_the_first_key_is_left_for_its_owner_alone(tmp_path: Path) -> None:
