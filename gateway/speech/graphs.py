@@ -147,8 +147,7 @@ class _Bound:
             if entry.name.startswith("own_"):
                 _, heads, _, width = entry.shape
                 self._own[entry.name] = np.zeros((rows, heads, tokens, width), np.float32)
-        asks = [entry.name for entry in step.get_outputs() if entry.name.startswith("query_")]
-        self._asks = sorted(asks, key=lambda name: int(name.removeprefix("query_")))
+        self._asks = [entry.name for entry in step.get_outputs() if entry.name.startswith("query_")]
         (self._vocabulary,) = (entry.shape[-1] for entry in step.get_outputs() if entry.name == "probabilities")
         self._tokens = tokens
         self._past = np.zeros(rows, np.int32)
@@ -197,13 +196,12 @@ class _Bound:
         return result
 
     def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
-        """By the upper half of the layers: the lower ones look at sounds wherever they are, the upper at the word."""
+        """By the layers whose queries the graph puts out: see :mod:`models.graphs.decoder`."""
         count, frames = len(tokens), int(self._frames[row])
         _, heads, _, size = self._cross["cross_key_0"].shape
-        upper = self._asks[len(self._asks) // 2 :]
-        asked: Caches = {name: np.zeros((1, count, heads * size), np.float32) for name in upper}
+        asked: Caches = {name: np.zeros((1, count, heads * size), np.float32) for name in self._asks}
         likely = self._say(row, np.array([START, *tokens[:-1]], np.int64), asked)
-        keys = [self._cross[name.replace("query_", "cross_key_")][row, :, :frames] for name in upper]
+        keys = [self._cross[name.replace("query_", "cross_key_")][row, :, :frames] for name in self._asks]
         weights = attention(zip((query[0] for query in asked.values()), keys, strict=True))
         return Attended(likely[np.arange(count), list(tokens)], weights)
 
