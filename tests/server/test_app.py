@@ -90,7 +90,7 @@ async def test_the_first_key_is_left_for_its_owner_alone(tmp_path: Path) -> None
         path = tmp_path / "data" / "first-key.json"
         key = json.loads(path.read_text())
         for file in (tmp_path / "data").iterdir():
-            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+            assert stat.S_IMODE(file.stat().st_mode) == (0o700 if file.is_dir() else 0o600), file.name
         headers = {"asapp-api-id": key["apiId"], "asapp-api-secret": key["apiSecret"]}
         async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{url}/v1/health") as response:
             assert await response.json() == {"healthCheck": "SUCCESS"}
