@@ -6,7 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, CreateTable, text
@@ -15,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 import gateway.store.migrations
 from gateway.errors import StoreError
 from gateway.store.migrations import HEAD
+from gateway.store.records import ConfigurationRecord
 from gateway.store.schema import metadata
 from gateway.store.store import Store
 
@@ -71,6 +75,29 @@ async def test_an_open_database_opens_again_with_what_it_held(store: Store, url:
     key = await store.create_key("first")
     again = await Store.open(url, key=KEY)
     assert await again.authenticate(key.api_id, key.api_secret) is not None
+    await again.close()
+
+
+def _downgrade(url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(gateway.store.migrations.__file__).parent))
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
+
+
+async def test_the_first_versions_database_opens_with_what_it_held(store: Store, url: str) -> None:
+    key = await store.create_key("first")
+    await store.set_redaction(key.account_id, "EMAIL", True)
+    await store.close()
+    await asyncio.to_thread(_downgrade, url, "0001")
+    again = await Store.open(url, key=KEY)
+    assert await again.authenticate(key.api_id, key.api_secret) is not None
+    assert await again.configuration(key.account_id) == ConfigurationRecord()
+    async with again.engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
     await again.close()
 
 
