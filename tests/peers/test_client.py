@@ -53,6 +53,33 @@ async def test_another_server_is_told_from_a_gateway() -> None:
             await gateway.stream_url()
 
 
+async def test_a_list_that_is_none() -> None:
+    async def empty(request: web.Request) -> web.Response:
+        return web.json_response({"nextCursor": None})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", empty)
+    async with TestServer(app) as server, GatewayClient(str(server.make_url("")), "id", "secret") as gateway:
+        with pytest.raises(PeerError, match="the answer has no customVocabularies; is .* a gateway"):
+            await gateway.vocabularies()
+
+
+async def test_all_pages_of_a_list_are_read() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def pages(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        number = len(asked)
+        following = "a+/=&" if number < 3 else None
+        return web.json_response({"redactionEntities": [{"id": number}], "nextCursor": following})
+
+    app = web.Application()
+    app.router.add_get("/configuration/v1/redaction-entities", pages)
+    async with TestServer(app) as server, GatewayClient(str(server.make_url("")), "id", "secret") as gateway:
+        assert await gateway.redaction_entities() == [{"id": 1}, {"id": 2}, {"id": 3}]
+    assert asked == [{"limit": "100"}, *[{"limit": "100", "cursor": "a+/=&"}] * 2]
+
+
 async def test_nobody_there() -> None:
     async with GatewayClient("http://127.0.0.1:1", "id", "secret") as gateway:
         with pytest.raises(PeerError, match=r"no gateway at http://127\.0\.0\.1:1"):
