@@ -60,7 +60,7 @@ async def test_a_list_that_is_none() -> None:
     app = web.Application()
     app.router.add_get("/{path:.*}", empty)
     async with TestServer(app) as server, GatewayClient(str(server.make_url("")), "id", "secret") as gateway:
-        with pytest.raises(PeerError, match="the answer has no customVocabularies; is .* a gateway"):
+        with pytest.raises(PeerError, match=r"the answer has no customVocabularies; is .* a gateway"):
             await gateway.vocabularies()
 
 
