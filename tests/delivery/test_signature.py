@@ -19,15 +19,26 @@ def test_the_scheme_is_fixed() -> None:
     assert sign("0123456789abcdef", b'{"a":1}', 1_700_000_000) == f"t=1700000000,v1={digest}"
 
 
+def documented(name: str) -> Callable[..., Any]:
+    """A function of the receiver's, as docs/webhooks.md shows it."""
+    text = (Path(__file__).parents[2] / "docs/webhooks.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    [block] = [block for block in blocks if f"def {name}(" in block]
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102 - our own documentation
+    found: Callable[..., Any] = names[name]
+    return found
+
+
 @pytest.fixture
 def verify() -> Callable[..., bool]:
-    """The receiver's part, as docs/webhooks.md shows it."""
-    text = (Path(__file__).parents[2] / "docs/webhooks.md").read_text("utf-8")
-    [snippet] = re.findall(r"```python\n(.*?def verify.*?)```", text, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(snippet, names)  # noqa: S102 - our own documentation
-    found: Callable[..., bool] = names["verify"]
-    return found
+    return documented("verify")
+
+
+def test_the_documented_receiver_takes_each_message_once() -> None:
+    receive, seen, kept = documented("receive"), set[str](), list[dict[str, int]]()
+    assert [receive(name, {"n": number}, seen, kept) for number, name in enumerate("abab")] == [200] * 4
+    assert kept == [{"n": 0}, {"n": 1}]
 
 
 def test_the_documented_receiver_accepts_what_we_sign(verify: Callable[..., bool]) -> None:
