@@ -217,5 +217,5 @@ def _path(likely: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.i
     path = np.zeros(frames, np.int64)
     for frame in range(frames - 1, -1, -1):
         path[frame] = at
-        at -= came[frame, at]
+        at -= int(came[frame, at])
     return path

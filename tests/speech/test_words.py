@@ -127,6 +127,14 @@ def test_whatever_was_heard_words_follow_each_other_within_the_frames(
     assert all(one[1] <= two[0] for one, two in pairwise(spans))
 
 
+def test_a_long_utterance_has_more_words_than_a_byte_counts() -> None:
+    count = 300
+    words = [Word("x", at, at + 1) for at in range(count)]
+    weights = looking(4 * count, *((4 * at, 4 * at + 3) for at in range(count)))
+    loud = np.tile([LOUD, LOUD, LOUD, QUIET], count)
+    assert laid(weights, loud, words) == [(4 * at, 4 * at + 3) for at in range(count)]
+
+
 def test_loudness_goes_from_the_line_to_the_voice_whatever_their_levels() -> None:
     random = np.random.default_rng(0)
     shape = np.repeat([0.01, 1.0, 0.01], 4000)
