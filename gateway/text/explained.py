@@ -85,7 +85,7 @@ _NAMED_BEFORE = re.compile(
 )
 _YEAR_BEFORE = re.compile(
     r"\b(?:in|since|until|till|by|from|years?|of|after|before|during|summer|spring|fall|autumn|winter|early|late|mid"
-    r"|through|circa|around|back\s+in)\s*$"
+    r"|through|circa|around|between|back\s+in)\s*$"
 )
 _MODEL_YEAR_BEFORE = re.compile(r"\b(?:an?|the|my|our|your|his|her|their)\s+$")
 _WORD_AFTER = re.compile(r" (?!is\b|was\b|and\b|or\b|please\b|thanks\b)[a-z]")
@@ -132,15 +132,24 @@ def explain(text: str, tokens: Sequence[Token], run: Run, before: Run | None = N
     elements = run.elements
     if _part(text, tokens, elements):
         return True
-    if before is not None and _CHAIN.fullmatch(text[before.end : run.start].lower()) and _like(text, before, run):
+    if (
+        before is not None
+        and _CHAIN.fullmatch(text[before.end : run.start].lower())
+        and _like(text, before.elements, elements)
+    ):
         return True
     parts = _parts(text, elements)
     if len(parts) == 1:
         return False
-    said = [_part(text, tokens, part) for part in parts]
-    return any(said) and all(
-        known or (len(part) == 1 and part[0].count <= 2) for known, part in zip(said, parts, strict=True)
-    )
+    last = parts[0]
+    known = False
+    for part in parts:
+        own = _part(text, tokens, part)
+        if not own and not (known and _like(text, last, part)) and not (len(part) == 1 and part[0].count <= 2):
+            return False
+        if own:
+            known, last = True, part
+    return known
 
 
 def _parts(text: str, elements: Sequence[Element]) -> list[list[Element]]:
@@ -155,11 +164,13 @@ def _parts(text: str, elements: Sequence[Element]) -> list[list[Element]]:
     return parts
 
 
-def _like(text: str, left: Run, right: Run) -> bool:
+def _like(text: str, left: Sequence[Element], right: Sequence[Element]) -> bool:
     """True for two of a kind: two years, or two amounts."""
-    if dates.is_year(left.elements) and dates.is_year(right.elements):
+    if dates.is_year(left) and dates.is_year(right):
         return True
-    return _is_amount(text, left.elements) and _is_amount(text, right.elements)
+    # "Nineteen ninety nine" is a year or a price, 1985 a year.
+    spoken = len(left) == len(right) == 2
+    return (spoken or not dates.is_year(left)) and _is_amount(text, left) and _is_amount(text, right)
 
 
 def _part(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> bool:

@@ -40,7 +40,7 @@ _NO_VALUE = re.compile(
     r"|stored|encrypted|sent|working|accepted|rejected|secure|there|here|gone|lost|forgotten|unknown|blank|empty|optional"
     r"|different|asking|an?\s+(?:problem|issue|hint|secret|must|requirement)|that|this|it|how|why|when|where|which|who"
     r"|longer|shorter|important|private|confidential|hidden|to\s+be|eight\s+characters|always|also|only\s+for|just\s+for"
-    r"|visible|temporary|protected|safe|old|out\s+of\s+date|stuck|failing|broken|missing|mandatory|right|okay|ok|set|due"
+    r"|visible|temporary|protected|safe|old(?=\s*(?:$|[.,?!]))|out\s+of\s+date|stuck|failing|broken|missing|mandatory|right|okay|ok|set|due"
     r"|by|with|and|or|but|if|so|because|to|of|from|please|thanks)\b(?!\s+(?:underscore|dash|dot)\b)|n't\b",
     re.IGNORECASE,
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.participants import Role
 from gateway.text.numbers import NUMBER_WORDS, tokenize
@@ -83,3 +87,65 @@ def test_a_spoken_dot_hides_what_it_joins(text: str) -> None:
 def test_numbers_in_an_address_are_hidden_by_their_digits() -> None:
     text = "kim one twenty three at example dot com"
     assert Redactor(WITH_EMAIL).preview(text, CUSTOMER) == Redactor(WITH_EMAIL).redact(text, CUSTOMER).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my password is blue horse seven",
+        "The password's Rosebud22, with a capital R.",
+        "I changed it, so the password is r, o, s, e, two",
+    ],
+)
+def test_no_beginning_of_a_password_is_shown(text: str) -> None:
+    final = {token.word for token in tokenize(Redactor().redact(text, CUSTOMER).text)}
+    for prefix in prefixes(text):
+        shown = {token.word for token in tokenize(Redactor().preview(prefix, CUSTOMER))}
+        assert shown <= final, prefix
+
+
+def test_an_answer_that_may_become_a_password_is_hidden() -> None:
+    redactor = Redactor()
+    redactor.redact("What's your password?", Role.AGENT)
+    assert redactor.preview("sure, it's blue", CUSTOMER) == "sure, it's ####"
+    assert redactor.preview("blue", CUSTOMER) == "####"
+    assert redactor.preview("thanks", Role.AGENT) == "thanks"
+
+
+EVERYTHING = Policy(frozenset(Entity))
+SAID = st.sampled_from(
+    [
+        *("my", "your", "that's", "password", "pin", "is", "was", "born", "in", "it's", "what's", "and", "zip", "code"),
+        *(
+            "blue",
+            "horse",
+            "ann",
+            "at",
+            "example",
+            "dot",
+            "com",
+            "four",
+            "1",
+            "2019",
+            "dollars",
+            "march",
+            "oh",
+            ",",
+            ".",
+        ),
+    ]
+)
+
+
+@given(st.lists(SAID, max_size=3), st.lists(SAID, max_size=8))
+def test_a_preview_of_the_whole_text_never_shows_more_than_the_final(before: list[str], said: list[str]) -> None:
+    redactor = Redactor(EVERYTHING)
+    redactor.redact(" ".join(before), Role.AGENT)
+    text = " ".join(said)
+    preview = redactor.preview(text, CUSTOMER)
+    final = redactor.redact(text, CUSTOMER).text
+    assert _words(preview) <= _words(final)
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(token.word for token in tokenize(text))

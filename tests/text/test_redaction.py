@@ -188,6 +188,115 @@ class TestAfterARequest:
         assert shown[-1] == "2 dogs"
 
 
+class TestPolicy:
+    def hidden(self, text: str, *entities: Entity) -> list[tuple[str, Entity]]:
+        redacted = Redactor(Policy(frozenset(entities))).redact(text, CUSTOMER)
+        return [(text[one.start : one.end], one.entity) for one in redacted.hidden]
+
+    def test_cards_and_their_codes_are_hidden_whatever_it_says(self) -> None:
+        card = "4111 1111 1111 1111"
+        assert self.hidden(f"take {card}") == [(card, Entity.CREDIT_CARD_NUMBER)]
+        assert self.hidden("the CVV is 4 1 7") == [("4 1 7", Entity.CVV)]
+        assert self.hidden("the card number is 4 1") == [("4 1", Entity.CREDIT_CARD_NUMBER)]
+
+    @pytest.mark.parametrize(
+        ("text", "said", "entity"),
+        [
+            ("my PIN is 41", "41", Entity.PIN),
+            ("my social is 219-09-4417", "219-09-4417", Entity.SSN),
+            ("it is 219-09-4417", "219-09-4417", Entity.SSN),
+            ("my password is blue horse", "blue horse", Entity.PASSWORD),
+            ("write to ann@example.com", "ann@example.com", Entity.EMAIL),
+            ("call me at 555 1234", "555 1234", Entity.PHONE_NUMBER),
+            ("it is 212-555-1234", "212-555-1234", Entity.PHONE_NUMBER),
+            ("my zip code is 90210", "90210", Entity.ZIP),
+            ("I was born on May 2nd 1985", "May 2nd 1985", Entity.DOB),
+            ("it says 417", "417", Entity.DIGITS_3),
+            ("it says 4172", "4172", Entity.DIGITS_4),
+            ("it says 417241724", "417241724", Entity.DIGITS_9),
+            ("it says 4172417241", "4172417241", Entity.DIGITS_10),
+            ("it says 417241", "417241", Entity.DIGITS_LONG),
+        ],
+    )
+    def test_an_entity_is_hidden_where_it_is_on(self, text: str, said: str, entity: Entity) -> None:
+        assert self.hidden(text, entity) == [(said, entity)]
+        assert self.hidden(text) == []
+
+    def test_what_is_known_and_off_is_no_secret_by_its_length_but_for_the_documented_ones(self) -> None:
+        for text in ("my zip code is 90210", "my date of birth is oh three fourteen nineteen eighty five"):
+            assert Redactor().redact(text, CUSTOMER).hidden == ()
+        assert Redactor().redact("my phone number is 212-555-1234", CUSTOMER).text == "my phone number is ###-###-####"
+
+    def test_runs_over_utterances_are_hidden_by_a_rule_that_may_come_true(self) -> None:
+        shown = converse((CUSTOMER, "4 1"), (CUSTOMER, "1 1"), policy=Policy(frozenset({Entity.DIGITS_LONG})))
+        assert shown == ["4 1", "##"]
+
+
+class TestRevision:
+    def told(self, *turns: tuple[Role, str], policy: Policy = DEFAULT) -> dict[int, str]:
+        redactor = Redactor(policy)
+        texts: dict[int, str] = {}
+        for number, (role, text) in enumerate(turns):
+            redacted = redactor.redact(text, role)
+            assert redacted.utterance == number
+            for revised in redacted.revised:
+                assert revised.utterance < number
+                texts[revised.utterance] = revised.text
+        return texts
+
+    def test_the_beginning_of_a_run(self) -> None:
+        assert self.told((CUSTOMER, "so 4 1"), (AGENT, "mm"), (CUSTOMER, "1 1")) == {0: "so ##"}
+
+    def test_a_pin_before_its_name(self) -> None:
+        assert self.told((CUSTOMER, "it's 4 1"), (AGENT, "hm"), (CUSTOMER, "that's my PIN")) == {0: "it's ##"}
+        assert self.told((CUSTOMER, "it's 4 1"), (AGENT, "Was that your PIN?")) == {0: "it's ##"}
+        assert self.told((CUSTOMER, "it's 4 1"), (AGENT, "What's your PIN?")) == {}
+
+    def test_a_password_before_its_name_and_after_it(self) -> None:
+        turns = [(CUSTOMER, "blue horse seven"), (CUSTOMER, "that's my password"), (AGENT, "Blue horse seven, okay.")]
+        assert self.told(*turns) == {0: "#### ##### #"}
+        assert converse(*turns)[2] == "#### ##### #, okay."
+
+    def test_a_card_in_groups_that_no_rule_hides(self) -> None:
+        groups = [(CUSTOMER, f"{lead} 1111") for lead in ("then", "next comes", "and")]
+        turns = [(CUSTOMER, "it's 4111"), *groups]
+        bare = Policy(frozenset())
+        assert self.told(*turns, policy=bare) == {0: "it's ####", 1: "then ####", 2: "next comes ####"}
+        assert converse(*turns, policy=bare)[3] == "and ####"
+
+    def test_nothing_is_revised_twice(self) -> None:
+        redactor = Redactor()
+        for text in ("4 1", "1 1", "1 1"):
+            last = redactor.redact(text, CUSTOMER)
+        assert last.revised == ()
+
+
+class TestAfterASecret:
+    """Once it is told completely, what the words around explain is shown again."""
+
+    def test_prices_and_dates_come_back(self) -> None:
+        shown = converse(
+            (AGENT, "What's your PIN?"), (CUSTOMER, "4 1 9 2"), (AGENT, "Thanks. That's $45.99, since 2011."),
+            (CUSTOMER, "okay 12"),
+        )  # fmt: skip
+        assert shown == ["What's your PIN?", "####", "Thanks. That's $45.99, since 2011.", "okay ##"]
+
+    def test_in_the_same_breath(self) -> None:
+        text = "My PIN is 8841 and I've had it since 2011."
+        assert converse((CUSTOMER, text)) == ["My PIN is #### and I've had it since 2011."]
+
+    def test_but_not_before(self) -> None:
+        assert converse((AGENT, "What's your PIN?"), (CUSTOMER, "4 1"), (CUSTOMER, "since 2011"))[2] == "since ####"
+
+    def test_another_request_begins_anew(self) -> None:
+        shown = converse((AGENT, "Your PIN?"), (CUSTOMER, "4 1 9 2"), (AGENT, "And the CVV?"), (CUSTOMER, "in 2011"))
+        assert shown[3] == "in ####"
+
+    def test_a_card_that_is_only_spoken_of_hides_lone_numbers_only(self) -> None:
+        shown = converse((CUSTOMER, "I'll use my card"), (AGENT, "It's 2 dollars"), (CUSTOMER, "4 1"))
+        assert shown[1:] == ["It's 2 dollars", "##"]
+
+
 class TestPreview:
     def test_it_hides_the_same_and_remembers_nothing(self) -> None:
         redactor = Redactor()
@@ -239,6 +348,17 @@ class TestProperties:
     def test_after_a_request_no_digit_is_shown(self, run: tuple[int, str]) -> None:
         shown = converse((AGENT, "What is your PIN?"), (CUSTOMER, f"that would be {run[1]} you know"))[1]
         assert not {token.word for token in tokenize(shown)} & (DIGIT_WORDS - {"oh"})
+
+    @given(st.lists(st.tuples(phrases(), st.sampled_from(Role)), min_size=1, max_size=5))
+    def test_what_is_hidden_lies_in_order_and_is_masked(self, turns: list[tuple[str, Role]]) -> None:
+        redactor = Redactor(Policy(frozenset(Entity)))
+        for text, role in turns:
+            redacted = redactor.redact(text, role)
+            at = 0
+            for one in redacted.hidden:
+                assert at <= one.start < one.end <= len(text)
+                at = one.end
+            assert bool(redacted.hidden) is (redacted.text.count("#") > text.count("#"))
 
     @given(phrases())
     def test_masked_text_stays_as_it_is(self, text: str) -> None:
