@@ -337,7 +337,7 @@ class TestTwilio:
             monkeypatch.setenv("TRANSCRIBER_URL", gateway_url)
             for variable, value in EXAMPLE_ENVIRONMENT.items():
                 monkeypatch.setenv(variable, value)
-            (block,) = blocks("python")
+            (block,) = (block for block in blocks("python") if block.page.name == "twilio.md")
             example = types.ModuleType("example")
             exec(compile(block.text, block.name, "exec"), example.__dict__)  # noqa: S102 - the example is ours
             example.twilio.api.base_url = twilio_url
