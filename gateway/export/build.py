@@ -26,7 +26,6 @@ from gateway.export.formats import RowWriter, file_name, open_rows
 from gateway.export.partitions import SUCCESS, Day
 from gateway.export.rows import FEEDS, ConversationStates, Row, Terms, utterance_rows, utterance_state_rows
 from gateway.export.storage import Storage
-from gateway.metrics import FEED_ROWS, FEEDS_BUILT
 from gateway.store.records import CallRecord, MessageRecord
 
 __all__ = ["Builder", "Built", "Plan", "Spoken", "alone", "in_thread"]
@@ -173,7 +172,6 @@ class Builder:
             hours = [f"{key.rpartition('/')[0]}/{SUCCESS}" for key in files]
             for marker in (*hours, page.success):
                 await in_thread(partial(storage.mark, marker))
-        FEEDS_BUILT.labels(page.feed).inc()
         return Built(page, work.counts[page], len(files), sum(sizes))
 
 
@@ -222,7 +220,6 @@ class _Work:
                 raise _unwritable(self._spool.parent.parent, error) from error
 
     def _append(self, feed: str, hour: int, rows: Sequence[Row]) -> None:
-        FEED_ROWS.labels(feed).inc(len(rows))
         for page in self.counts:
             if page.feed != feed:
                 continue

@@ -12,7 +12,7 @@ from gateway.export.catalogue import Catalogue
 from gateway.export.formats import require
 from gateway.export.links import Links
 from gateway.export.rows import Terms
-from gateway.export.schedule import Calendar, Scheduler
+from gateway.export.schedule import Calendar, DayBuilder, Scheduler
 from gateway.export.storage import Folder, Storage, open_storage
 from gateway.store.feeds import FeedQueries
 from gateway.store.store import Store
@@ -47,9 +47,10 @@ class Exporter:
         storage = Folder(folder) if output is not None else open_storage(settings.export, folder)
         return cls(settings, FeedQueries(store), storage, folder)
 
-    def scheduler(self) -> Scheduler:
-        """What builds every day."""
-        return Scheduler(self.queries, self.builder, self.storage, self.folder, self.plan, self.calendar)
+    def scheduler(self, builder: DayBuilder | None = None) -> Scheduler:
+        """What builds every day, with ``builder``, or in this process."""
+        chosen = builder or self.builder
+        return Scheduler(self.queries, chosen, self.storage, self.folder, self.plan, self.calendar)
 
     def catalogue(self, secret: bytes, base: Callable[[], str]) -> Catalogue:
         """What the API reads.

@@ -13,13 +13,13 @@ from typing import Protocol
 import structlog
 
 from gateway.errors import GatewayError, UsageError
-from gateway.export.build import Builder, Plan, alone, in_thread
+from gateway.export.build import Built, Plan, alone, in_thread
 from gateway.export.partitions import Day, parse
 from gateway.export.storage import Storage
-from gateway.metrics import FEED_DAYS_MISSING, FEEDS_FAILED
+from gateway.metrics import FEED_DAYS_MISSING, FEED_ROWS, FEEDS_BUILT, FEEDS_FAILED
 from gateway.store.feeds import AccountRecord
 
-__all__ = ["Calendar", "Scheduler", "days_between"]
+__all__ = ["Calendar", "DayBuilder", "Scheduler", "days_between"]
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +77,13 @@ class Accounts(Protocol):
         """All accounts."""
 
 
+class DayBuilder(Protocol):
+    """Builds a day; :class:`gateway.export.build.Builder`, or :class:`gateway.export.aside.Aside`."""
+
+    async def build(self, account_id: str, day: date, plan: Plan) -> list[Built]:
+        """Build one day of one account."""
+
+
 class Scheduler:
     """Builds what is due and missing, removes what is old; ``run`` does so for ever.
 
@@ -94,7 +101,7 @@ class Scheduler:
     def __init__(
         self,
         accounts: Accounts,
-        builder: Builder,
+        builder: DayBuilder,
         storage: Storage,
         folder: Path,
         plan: Plan,
@@ -150,6 +157,9 @@ class Scheduler:
                 for day, (feeds, formats) in days.items():
                     plan = replace(self._plan, feeds=feeds, formats=formats)
                     done = await self._builder.build(account_id, day, plan)
+                    for one in done:
+                        FEEDS_BUILT.labels(one.day.feed).inc()
+                        FEED_ROWS.labels(one.day.feed).inc(one.rows)
                     rows = sum(one.rows for one in done if one.day.format == formats[0])
                     log.info("feeds built", account=account_id, day=str(day), rows=rows)
                     built += 1

@@ -32,6 +32,7 @@ from gateway.delivery.live import LiveView
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError
+from gateway.export.aside import Aside
 from gateway.export.exporter import Exporter
 from gateway.server.connection import ConnectionServices, MediaConnection
 from gateway.server.front import KEEPALIVE_S, MediaRoute, listen, raise_descriptor_limit
@@ -240,7 +241,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         purger = asyncio.create_task(_purge(store, settings), name="purge")
         stack.push_async_callback(_cancel, purger)
         if exporter is not None:
-            feeds = asyncio.create_task(exporter.scheduler().run(), name="feeds")
+            feeds = asyncio.create_task(exporter.scheduler(Aside(settings)).run(), name="feeds")
             stack.push_async_callback(_cancel, feeds)
         stack.push_async_callback(gateway.drain)
         yield gateway
