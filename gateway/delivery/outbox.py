@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -91,6 +91,7 @@ class Outbox:
         writer: what became of a post goes there.
         backoff: how long a call waits after a failure.
         sweep_seconds: how often the database is looked at.
+        target: None: made from the settings.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -104,8 +105,9 @@ class Outbox:
         *,
         backoff: Backoff | None = None,
         sweep_seconds: float = _SWEEP_SECONDS,
+        target: Target | None = None,
     ) -> None:
-        self._target = Target(settings)
+        self._target = target or Target(settings)
         self._log = FailureLog(self._target.origin)
         self._settings = settings
         self._store = store
@@ -317,33 +319,20 @@ class Outbox:
         if len(found) == limit:
             lane.more = True
         for one in found:
+            if lane.posts and self._full:
+                lane.more = True
+                return
             self._take_up(lane, one)
 
     def _take_up(self, lane: _Lane, one: StoredPost) -> None:
         record = one.delivery
         if one.message is None:
             WEBHOOK_POSTS.labels(one.lost).inc()
-            lost = DeliveryRecord(
-                record.delivery_id,
-                record.call_id,
-                record.message_id,
-                record.sequence,
-                "dropped",
-                one.lost,
-                datetime.now(UTC),
-            )
-            self._writer.submit(lost)
+            self._writer.submit(replace(record, outcome="dropped", reason=one.lost, at=datetime.now(UTC)))
             return
-        post = Post(
-            record.delivery_id,
-            record.call_id,
-            record.message_id,
-            record.sequence,
-            stored_body(one.guid, one.message),
-            None,
-            record.at,
-        )
-        self._keep(lane, post)
+        body = stored_body(one.guid, one.message)
+        of = (record.delivery_id, record.call_id, record.message_id, record.sequence)
+        self._keep(lane, Post(*of, body, None, record.at))
 
     async def _settled(self) -> None:
         with suppress(StoreError):

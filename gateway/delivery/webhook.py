@@ -17,7 +17,7 @@ import orjson
 
 from gateway.config import WebhookSettings
 from gateway.delivery.target import PostResult, Target
-from gateway.ids import new_stream_id
+from gateway.ids import new_stream_id, new_ulid
 from gateway.metrics import DELIVERY_SECONDS, WEBHOOK_DROPPED, WEBHOOK_POSTS, WEBHOOK_QUEUE
 
 __all__ = ["FailureLog", "OnOutcome", "Post", "PostResult", "WebhookPublisher", "count_delivered", "result_label"]
@@ -204,7 +204,7 @@ class WebhookPublisher:
                 "utterance": [{"text": f"Test of the webhook, {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}."}],
             },
         }
-        return await self._target.post(orjson.dumps(body))
+        return await self._target.post(orjson.dumps(body), new_ulid())
 
     async def close(self, deadline: float = 0.0) -> None:
         """Send what waits, for ``deadline`` seconds at most; what is left then is dropped (``shutdown``)."""

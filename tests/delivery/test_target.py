@@ -81,7 +81,7 @@ def test_a_target_needs_a_url_with_a_host() -> None:
         Target(settings("http://"))
 
 
-async def test_connections_are_used_again() -> None:
+async def test_connections_are_used_again(authority: Authority) -> None:
     ports: set[int] = set()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -89,15 +89,15 @@ async def test_connections_are_used_again() -> None:
         ports.add(request.transport.get_extra_info("peername")[1])
         return web.Response(text="x" * 1000)
 
-    async with serving(answer) as hook:
-        target = Target(settings(hook.url))
+    async with serving(answer, tls=authority.server()) as hook:
+        target = Target(settings(hook.url, ca=authority.ca))
         for _ in range(3):
             assert (await target.post(b"{}")).ok
         await target.close()
     assert len(ports) == 1
 
 
-async def test_an_endless_answer_is_cut_and_counts_as_its_status() -> None:
+async def test_an_endless_answer_is_cut_and_counts_as_its_status(authority: Authority) -> None:
     given_up = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -110,10 +110,26 @@ async def test_an_endless_answer_is_cut_and_counts_as_its_status() -> None:
             given_up.set()
             raise
 
-    async with serving(answer) as hook:
-        assert (await post_to(hook.url)).ok
+    async with serving(answer, tls=authority.server()) as hook:
+        assert (await post_to(hook.url, ca=authority.ca)).ok
         async with asyncio.timeout(30):
             await given_up.wait()
+
+
+async def test_an_oversized_answer_costs_its_connection_and_nothing_else() -> None:
+    ports: list[int] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        ports.append(request.transport.get_extra_info("peername")[1])
+        return web.Response(body=bytes(64 * 1024 if len(ports) < 3 else 1024 * 1024))
+
+    async with serving(answer) as hook:
+        target = Target(settings(hook.url))
+        for _ in range(4):
+            assert (await target.post(b"{}")).ok
+        await target.close()
+    assert ports[0] == ports[1] == ports[2] != ports[3]
 
 
 async def test_an_answer_that_stalls_after_its_status_counts_as_its_status() -> None:
