@@ -51,7 +51,10 @@ _NAMES: Mapping[str, str] = {
       | (?: your | my | his | her | their | full | husband's | wife's ) \s+ social (?! \s+ media )
       | s [. ] \s? s [. ] \s? n\b \.? | ssn | socials? \s+ number | tax \s+ id | itin
       """,
-    "PASSWORD": r"pass \s? words? | pass \s? phrases? | (?: code | secret | memorable | safe ) \s+ words?",
+    "PASSWORD": r"""
+        pass \s? words? | pass \s? phrases? | key \s+ phrases?
+      | (?: code | secret | memorable | safe | security | magic | verbal ) \s+ words?
+      """,
     "PHONE_NUMBER": r"""
         (?: phone | telephone | cell | cellphone | mobile | call \s? back | contact | fax | landline | direct )
         \s+ (?: phone \s+ )? (?: number | line | no\b )
@@ -74,7 +77,7 @@ _MENTION = re.compile(
 # One of these stands in every mention: most utterances have none, and are not searched.
 _HINT = re.compile(
     r"card|cv[vcn]|c[. ]\s?v|code|digit|number|expir|exp\s|visa|amex|american|pin|p[. ]\s?i|pen\s|social|ssn|s[. ]\s?s"
-    r"|tax\s|itin|pass|word|phone|cell|mobile|line|area|call|reach|text|ring|contact|birth|dob|d\.|born|zip|post|mail"
+    r"|tax\s|itin|pass|word|phrase|phone|cell|mobile|line|area|call|reach|text|ring|contact|birth|dob|d\.|born|zip|post|mail"
     r"|address|live|name",
     re.IGNORECASE,
 )

@@ -17,19 +17,41 @@ from gateway.text.redacted import Hidden
 
 __all__ = ["expected_of", "find_passwords", "names_the_last"]
 
-_NOUN = r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?|(?:code|secret|memorable|safe)\s+words?)"
+_NOUN = (
+    r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?|(?:code|secret|memorable|safe|security|magic|verbal)\s+words?"
+    r"|key\s+phrases?)"
+)
 _OWNER = r"(?:(?:my|the|our|your|his|her|their|a)\s+)"
 _CASES = r"(?:lower\s?case|upper\s?case|capital|small|lower|upper)"
-_TOLD = re.compile(
-    rf"\b{_NOUN}(?:\s+(?:that\s+)?(?:i|we|you|he|she|they)\s+(?:[\w']+\s+){{0,3}}?[\w']+)?(?:\s+(?:on|for|to|of|in|that|here|there)\b(?:\s+(?!is\b|was\b)[\w']+){{0,5}})?"
-    r"(?:\s*[:=]|'s\b|,?\s+(?:is|was|will\s+be|should\s+be|would\s+be|used\s+to\s+be|must\s+be|equals|says|reads|goes)\b)\s*"
-    rf"|\b(?:set|sets|change|changed|reset|made|make|switched|updated)\s+(?:{_OWNER})?(?:\w+\s+)?{_NOUN}\s+(?:to|as)\b\s*"
-    rf"|\b{_NOUN},?\s+(?:i|we)\s+(?:have|had|use|used|put|chose|picked|set|got|wrote)\b(?:\s+(?:is|was)\b)?\s*"
-    rf"|\b(?:with|use|using|try|tried|enter|entered|typed|put\s+in|say|said)\s+(?:{_OWNER})?(?:\w+\s+)?{_NOUN},?\s+"
-    r"(?!(?:to|for|that|this|i|is|was|on|and|or|reset|link|manager|field|box|page|screen|again|you|we|they|from|in|at|it"
+# Words behind "the password" that begin no password.
+_NEXT = (
+    r"(?!(?:to|for|that|this|i|is|was|on|and|or|reset|resets|link|manager|field|box|page|screen|again|you|we|they|from|in|at|it"
     r"|please|first|now|hint|but|because|not|if|when|as|your|my|the|so|then|there|here|over|with|by|too|instead|multiple"
-    r"|several|twice|three|two|wrong|correctly|incorrectly|just|today|yesterday|online|option|prompt|which|who|he|she"
-    r"|will|would|can|could|should|must|has|had|have|did|does|doesn't|didn't|isn't|wasn't|won't)\b)"
+    r"|several|twice|once|three|two|wrong|correctly|incorrectly|just|today|yesterday|online|option|prompt|which|who|he|she"
+    r"|everywhere|anywhere|protection|protected|policy|recovery|change|changes|requirements?|of|a|an|work|works|worked|easier"
+    r"|harder|stronger|simpler|longer|shorter|safe|somewhere|down|sir|ma'am|really|be|been|being|question|questions|issue"
+    r"|might|may|will|would|can|could|should|must|has|had|have|did|do|does|doesn't|didn't|isn't|wasn't|won't|'s)\b)"
+)
+_WHO = r"(?:i|we|you|he|she|they)"
+_IS = (
+    r"(?:(?:is|was|might\s+be|may\s+be|could\s+be|will\s+be|should\s+be|would\s+be|used\s+to\s+be|must\s+be|to\s+be"
+    r"|ha[sd]\s+(?:always\s+)?been|equals|says|reads|goes)\b(?!\s+(?:set|changed|reset|updated|switched)\b)"
+    r"|(?:is|was|got|were)\s+(?:set|changed|reset|updated|switched)\s+(?:back\s+)?to\b)"
+)
+_TOLD = re.compile(
+    rf"\b{_NOUN}(?:\s+(?:that\s+)?{_WHO}\s+(?:[\w']+\s+){{0,4}}?[\w']+)?"
+    rf"(?:\s+(?:on|for|to|of|in|that|here|there)\b(?:\s+(?!is\b|was\b)[\w']+){{0,5}}?)?(?:,\s[^.,?!]{{1,30}},)?"
+    rf"(?:\s*[:=]|'s\b|,?\s+(?:which\s+)?{_IS})\s*"
+    rf"|\b{_NOUN}[^.?!]{{0,40}}[,?.]\s+(?:(?:okay|yes|yeah|sure|so|now|well|um|uh)[\s,.]+)*(?:it's|it\s+is|it\s+was|that's|that'd\s+be)\s+"
+    rf"(?!{_OWNER}(?:\w+\s+)?{_NOUN})"
+    rf"|\b(?:set|sets|change|changed|reset|made|make|switched|updated)\s+(?:it|(?:{_OWNER})?(?:\w+\s+)?{_NOUN})\s+(?:back\s+)?(?:to|as)\b\s*"
+    r"|\bnow\s+(?:it's|it\s+is)\s+"
+    rf"|\b{_NOUN},?\s+(?:i|we)\s+(?:have|had|use|used|put|chose|picked|set|got|wrote)\b(?:\s+(?:is|was)\b)?\s*"
+    rf"|\b(?:with|use|using|try|tried|enter|entered|typed|put\s+in|say|said|make|making|(?:gave|give|sent|told)\s+\w+)\s+"
+    rf"(?:{_OWNER})?(?:\w+\s+)?{_NOUN},?\s+{_NEXT}"
+    rf"|(?<!what\s)(?<!which\s)(?<!where\s)\b(?:is|was)\s+{_OWNER}{_NOUN}\s+{_NEXT}(?=[^.!]*\?)"
+    rf"|(?:^\W*|,\s+(?:and\s+)?){_NOUN},?\s+{_NEXT}(?=[\w']+(?:\s+[\w']+){{0,2}}[.!]?$)"
+    rf"|\b{_NOUN}\s+{_WHO}\s+(?:[\w']+\s+){{0,3}}[\w']+,\s+{_NEXT}(?=[\w\s']{{2,40}},)"
     rf"|\b{_NOUN},?\s+(?=(?:[a-z][,.]?\s+){{2}}|\w*[a-z]\w*\d|{_CASES}\b)",
     re.IGNORECASE,
 )
@@ -38,14 +60,14 @@ _NO_VALUE = re.compile(
     r"(?:not|no|never|incorrect|wrong|invalid|expired|required|case|too|the\s+same|same|locked|weak|strong|reset|changed"
     r"|needed|being|what|something|anything|correct|good|fine|ready|supposed|going|on|in|at|for|up|about|your|really|saved"
     r"|stored|encrypted|sent|working|accepted|rejected|secure|there|here|gone|lost|forgotten|unknown|blank|empty|optional"
-    r"|different|asking|an?\s+(?:problem|issue|hint|secret|must|requirement)|that|this|it|how|why|when|where|which|who"
-    r"|longer|shorter|important|private|confidential|hidden|to\s+be|eight\s+characters|always|also|only\s+for|just\s+for"
+    r"|different|asking|(?:an?|the)\s+(?:problem|issue|one|only|reason|thing|question|hint|secret|must|requirement)|that|this|it|how|why|when|where|which|who"
+    r"|longer|shorter|important|private|confidential|hidden|to\s+be|eight\s+characters|easier|harder|simpler|stronger|everywhere|always|also|only\s+for|just\s+for"
     r"|visible|temporary|protected|safe|old(?=\s*(?:$|[.,?!]))|out\s+of\s+date|stuck|failing|broken|missing|mandatory|right|okay|ok|set|due"
     r"|by|with|and|or|but|if|so|because|to|of|from|please|thanks)\b(?!\s+(?:underscore|dash|dot)\b)|n't\b",
     re.IGNORECASE,
 )
 _FILLERS = re.compile(
-    r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|well|so|like|actually|just|still|currently|probably|basically|let\s+me\s+(?:see|think)"
+    r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|well|so|like|actually|just|still|currently|probably|basically|let\s+me\s+(?:see|think|check|look)|the\s+word"
     r"|i\s+(?:think|believe|guess)|it's|it\s+is|that's|gonna\s+be|going\s+to\s+be|all\s+one\s+word)\b[\s,.…]*)+",
     re.IGNORECASE,
 )
@@ -54,25 +76,25 @@ _CLAUSE = re.compile(
     r"|\s+to\s+(?:open|log|get|sign|access|enter|unlock|start)\b"
     r"|,?\s+(?:(?:and|so|then|but|because|if|when|since|which)\s+(?:i|i'm|i've|i'll|i'd|it|it's|that|that's|then|my|we|you|can"
     r"|could|now|he|she|they|there|the|this|please)\b"
-    r"|but\b|because\b|please\b|thanks\b|thank\s+you\b|yesterday\b|today\b|can\s+(?:you|i|we)\b|could\s+you\b|if\s+(?:you|i|that)\b"
+    r"|but\b|because\b|please\b|thanks\b|thank\s+you\b|yesterday\b|today\b|last\s+(?:week|night|month|year)\b|now\s+it's\b|can\s+(?:you|i|we)\b|could\s+you\b|if\s+(?:you|i|that)\b"
     r"|i\s+(?:think|believe|guess|mean|hope)\b|is\s+that\b|does\s+that\b|(?:with|in)\s+(?:an?\s+|all\s+)?(?:capital|caps|lower|upper"
     r"|small|big|little)\w*|all\s+(?:one\s+word|lower|upper|caps|small|together)\w*|no\s+spaces?\b|is\s+my\s+password\b"
     r"|is\s+the\s+password\b)"
-    r"|,\s+(?:got\s+it|right|correct|okay|ok|with|and\s+the|all|it|it's|that|that's|is|i\s+\w|i'm|do|did|you|we|my|sir|ma'am|if|so"
+    r"|,\s+(?:got\s+it|right|correct|okay|ok|with|and\s+the|all|it|it's|that|that's|is|i\s+\w+|doesn't|does|isn't|won't|didn't|the\s+password|i'm|do|did|you|we|my|sir|ma'am|if|so"
     r"|not|or\s+at|or\s+something)\b",
     re.IGNORECASE,
 )
 _BACKWARD = re.compile(
-    rf"(?P<value>(?:[\w'.,-]+\s+){{1,8}}?)(?:is|was)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
+    rf"(?P<value>(?:[\w'.,-]+\s+){{1,8}}?)(?:is|was|will\s+be|would\s+be)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
     rf"|(?P<last>(?:[\w']+[\s,-]+){{1,8}}?)(?:[,.]?\s*\b(?:that's|that\s+is|that\s+was|it's)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
     rf"|(?<=,\s){_OWNER}(?:\w+\s+)?{_NOUN}[.?!]?$)"
-    rf"|\b(?:use|used|using|try|put|put\s+in|entered|enter|typed)\s+(?P<used>(?:[\w'.,-]+\s+){{1,6}}?)(?:as|for)\s+{_OWNER}"
+    rf"|\b(?:use|used|using|try|put|put\s+in|entered|enter|typed|have|had|got)\s+(?P<used>(?:[\w'.,-]+\s+){{1,6}}?)(?:as|for)\s+{_OWNER}"
     rf"(?:\w+\s+)?{_NOUN}\b",
     re.IGNORECASE,
 )
 _NO_SUBJECT = re.compile(
     r"(?:.*\b)?(?:that|this|it|it's|what|which|where|here|there|who|how|why|think|know|sure|believe|says|said|so|everything"
-    r"|name|one|of|those|question|thing|problem|question)\s*$",
+    r"|name|one|of|those|question|thing|problem|again|in|up|down|one|another|anything|something)\s*$",
     re.IGNORECASE,
 )
 _LAST = re.compile(
@@ -81,9 +103,16 @@ _LAST = re.compile(
     re.IGNORECASE,
 )
 _ASKS = re.compile(
-    rf"\b(?:what|what's|which|tell|give|say|read|provide|confirm|verify|spell|have|get|share|know|remember|need|repeat)\b"
-    rf"(?!\s+to\s+(?:reset|change|update))[^.?!]{{0,40}}?\b{_NOUN}"
-    rf"|^\W*(?:and\s+)?(?:the|your|and|okay|verbal)?\s*(?:\w+\s+)?{_NOUN}(?:\s+(?:is|was))?(?:\s*,?\s*please)?\s*[?.]*$|\b{_NOUN}\s*,?\s+please\b",
+    rf"\b(?:what|what's|which|tell|telling|give|giving|say|state|speak|read|provide|confirm|verify|spell|have|get|share|know"
+    rf"|remember|need|repeat|hear|ask\s+for|ahead\s+with)\b(?!\s+to\s+(?:reset|change|update))[^.?!]{{0,40}}?\b{_NOUN}"
+    rf"|\b{_NOUN}\s*,?\s+please\b|\b{_NOUN}\b.*\bwhat(?:'s|\s+is|\s+was)\s+it\b"
+    rf"|(?:^|[.!?,]\s+)(?!(?:is|was|does|did|has|are|can|will|isn't|do|when|why|how|where|so)\b)(?:[\w']+,?\s+){{0,5}}{_NOUN}\b[^.?!]{{0,30}}\?"
+    rf"|^\W*(?:[\w']+\s+){{0,3}}{_NOUN}[.\s]*$",
+    re.IGNORECASE,
+)
+# A new one is made: that is told even where others are reset.
+_CHOOSES = re.compile(
+    rf"\b(?:what|which)\b[^.?!]*\b{_NOUN}\s+to(?:\s+be)?\s*\?|\byou\s+(?:like|want)\b[^.?!]*\b{_NOUN}\s+to\s+be\b",
     re.IGNORECASE,
 )
 _NO_ASK = re.compile(
@@ -101,14 +130,14 @@ _MINE = re.compile(rf"\bmy\s+(?:\w+\s+)?{_NOUN}", re.IGNORECASE)
 _OPENERS = re.compile(
     r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|m+|mm-hmm|well|so|oh|like|actually|yes|yeah|yep|sure|okay|ok|alright|all\s+right|right"
     r"|of\s+course|sir|ma'am|absolutely|certainly|no\s+problem|go\s+ahead|let\s+me\s+(?:see|think|check|look)|hold\s+on|hang\s+on"
-    r"|(?:just\s+)?(?:one|a)\s+(?:moment|second|sec|minute)|wait|sorry|please|thanks|thank\s+you|got\s+it|great|perfect|it\s+should"
+    r"|(?:just\s+)?(?:one|a)\s+(?:moment|second|sec|minute)|wait|sorry|please|thanks|thank\s+you|(?:i\s+)?(?:got|found|have)\s+it|great|perfect|it\s+should"
     r"\s+be|ready|here\s+(?:it\s+is|goes|you\s+go)|done)\b[\s,.…!]*)+",
     re.IGNORECASE,
 )
 _ANSWERS = re.compile(
     r"(?:(?:but|and|then)\s+)?(?:i\s+(?:think|believe|guess|suppose|'m\s+pretty\s+sure)\s+)?(?:(?:it|that|this|mine|the\s+word|(?:my|the)\s+"
     r"(?:\w+\s+)?(?:password|passphrase|passcode|one))(?:'s|\s+is|\s+was|\s+would\s+be|\s+will\s+be|'d\s+be|\s+should\s+be|\s+might\s+be"
-    r"|\s+could\s+be)|i\s+(?:used|use|put|tried|chose|picked|typed|entered|have))\b[\s,.…]*",
+    r"|\s+could\s+be)|(?:i|then|just)\s+(?:used|use|put|tried|try|chose|picked|typed|entered|have|meant))\b[\s,.…]*",
     re.IGNORECASE,
 )
 _EVASIONS = re.compile(
@@ -122,6 +151,10 @@ _SYMBOLS = vocabulary(
     "dollar sign star asterisk exclamation mark point question at ampersand percent plus equals slash backslash space "
     "then and double triple letter number zero"
 )
+# What was told before was wrong.
+_CORRECTS = re.compile(
+    r"\W*(?:no|sorry|wait|actually|i\s+mean|oops|correction|then)\b[\s,.]*(?!thanks|problem)", re.IGNORECASE
+)
 _MOST_WORDS = 7
 _LEAST_LETTERS = 4
 _LEAST_SPELLED = 3
@@ -134,6 +167,10 @@ def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element
         spans += _told(text, tokens, numbers, unfinished=context.unfinished)
         spans += _before(text)
     topic = context.topics.get(Entity.PASSWORD)
+    spans += _read_back(tokens, [_words(tokens, span) for span in spans])
+    if not spans and _MINE.search(text):
+        # "You want my password? Okay, blue horse."
+        spans += _asked_and_told(text, tokens, numbers)
     if not spans and topic is not None and topic.by is context.role:
         spans += _answer(text, tokens, numbers, answered=topic.answered, unfinished=context.unfinished)
     found: list[Hidden] = []
@@ -151,8 +188,8 @@ def expected_of(text: str, role: Role) -> Role | None:
     dangling = _DANGLES.search(text)
     if dangling is not None and _COPULA.search(dangling.group()) and _NO_ASK.search(text) is None:
         return role if not text.rstrip().endswith("?") or _MINE.search(text) else other
-    asked = _ASKS.search(text)
-    if asked is None or _NO_ASK.search(text):
+    chooses = _CHOOSES.search(text) is not None
+    if not chooses and (_ASKS.search(text) is None or _NO_ASK.search(text)):
         return None
     return role if _MINE.search(text) else other
 
@@ -200,10 +237,11 @@ def _before(text: str) -> list[tuple[int, int]]:
 
 
 def _answer(
-    text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, answered: bool, unfinished: bool
+    text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, answered: bool, unfinished: bool, at: int = 0
 ) -> list[tuple[int, int]]:
     """What a turn after a request tells; nothing of "why do you need it?"."""
-    start = _skip(_OPENERS, text, 0)
+    corrected = _CORRECTS.match(text)
+    start = _skip(_OPENERS, text, corrected.end() if corrected is not None and text[:1].lower() == "n" else at)
     if start >= len(text):
         return []
     told = _ANSWERS.match(text, start)
@@ -218,9 +256,25 @@ def _answer(
         return []
     spelled = _is_spelled(tokens, *span)
     words = sum(span[0] <= token.start < span[1] for token in tokens)
-    if not spelled and not unfinished and (answered or (told is None and words > _MOST_WORDS)):
+    if (
+        not spelled
+        and not unfinished
+        and ((answered and not (told and corrected)) or (told is None and words > _MOST_WORDS))
+    ):
         return []
     return [span]
+
+
+def _asked_and_told(text: str, tokens: Sequence[Token], numbers: Sequence[Element]) -> list[tuple[int, int]]:
+    """The answer that one gives to one's own question."""
+    asked = re.search(rf"\bmy\s+(?:\w+\s+)?{_NOUN}\?\s+(?:okay|ok|sure|yes|yeah)\b[\s,.]*", text, re.IGNORECASE)
+    if asked is None:
+        return []
+    return _answer(text, tokens, numbers, answered=False, unfinished=False, at=asked.end())
+
+
+def _words(tokens: Sequence[Token], span: tuple[int, int]) -> tuple[str, ...]:
+    return tuple(token.word for token in tokens if span[0] <= token.start < span[1])
 
 
 def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) -> tuple[int, int] | None:
