@@ -413,18 +413,23 @@ def test_the_sample_is_redacted(transcription: Transcription, reference: list[di
     secrets = {turn["secret"]["kind"]: turn for turn in reference if "secret" in turn}
     assert set(secrets) == {"card", "pin", "phone", "email"}
     digits = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}
-    for kind, turn in secrets.items():
-        answer = " ".join(
-            one.redacted
-            for one in transcription.utterances
-            if one.role == turn["speaker"] and turn["start_ms"] - 150 <= one.start_ms < turn["end_ms"]
-        )
+    answers = {kind: _answer(transcription, turn) for kind, turn in secrets.items()}
+    # An address is hidden only where that is turned on.
+    assert "martin.lane@example.com" in answers.pop("email").lower()
+    for kind, answer in answers.items():
         heard = set(answer.lower().replace(",", " ").replace(".", " ").split())
         assert "#" in answer, kind
         assert not heard & digits, kind
         assert not any(map(str.isdigit, answer)), kind
-        assert not heard & {"martin", "lane", "example", "com"}, kind
     hidden = " ".join(one.redacted for one in transcription.utterances)
-    assert all(turn["secret"]["written"] not in hidden for turn in secrets.values())
+    assert all(turn["secret"]["written"] not in hidden for kind, turn in secrets.items() if kind != "email")
     # What is no secret stays.
     assert "broken cable" in hidden
+
+
+def _answer(transcription: Transcription, turn: dict[str, Any]) -> str:
+    return " ".join(
+        one.redacted
+        for one in transcription.utterances
+        if one.role == turn["speaker"] and turn["start_ms"] - 150 <= one.start_ms < turn["end_ms"]
+    )
