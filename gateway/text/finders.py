@@ -15,6 +15,7 @@ from gateway.text.email import find_emails
 from gateway.text.numbers import Element, Token
 from gateway.text.password import find_passwords
 from gateway.text.policy import Entity, Policy
+from gateway.text.profanity import find_profanity
 from gateway.text.redacted import Hidden
 
 __all__ = ["FINDERS", "find"]
@@ -24,6 +25,7 @@ FINDERS: Mapping[Entity, Finder] = MappingProxyType(
         Entity.PASSWORD: find_passwords,
         Entity.EMAIL: find_emails,
         Entity.DOB: find_births,
+        Entity.PROFANITY: find_profanity,
     }
 )
 """Where two finders meet, the one that stands first gives its name to what both hide."""
