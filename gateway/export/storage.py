@@ -61,9 +61,9 @@ class Folder:
 
     def keys(self, prefix: str) -> list[str]:
         """All keys that begin with ``prefix``; sorted."""
-        top = self.root / prefix
-        with _told(str(self.root)):
-            paths = [path for path in top.rglob("*") if path.is_file()] if top.is_dir() else []
+        # A folder that is removed meanwhile is passed over, as one that was not there.
+        walked = os.walk(self.root / prefix)
+        paths = (Path(folder, name) for folder, _, names in walked for name in names)
         found = (path.relative_to(self.root).as_posix() for path in paths)
         return sorted(key for key in found if parse(key) is not None)
 

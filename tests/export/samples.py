@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -58,8 +59,8 @@ async def keep(store: Store, call: CallRecord, *messages: MessageRecord) -> None
     await store.open_call(call)
     writer = Writer(store)
     writer.start()
-    for message in messages:
-        await writer.submit(message)
+    done = [writer.submit(message) for message in messages]
+    await asyncio.gather(*done)
     await writer.close()
 
 
