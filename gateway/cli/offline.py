@@ -10,56 +10,73 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway._native import mulaw, track
-from gateway.config import EndpointSettings, Settings, VadSettings
+from gateway.cli.listening import Audio, Found, Progress, blocks, listen
+from gateway.config import Settings
 from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
-from gateway.speech.engine import Engine, Hypothesis, Job, Kind, Pcm, Recalling, Session, VoiceActivity
-from gateway.speech.guards import guard
-from gateway.speech.memory import Memory
-from gateway.speech.sentence import read
-from gateway.speech.track import Ending, Pause, Resumption, Segment, SpeechTrack
-from gateway.speech.track import Found as Shown
+from gateway.speech.engine import (
+    PLAIN,
+    DecodeOptions,
+    Engine,
+    Hypothesis,
+    Pcm,
+    Token,
+    VoiceActivity,
+)
+from gateway.speech.words import placed
 from gateway.text.formatting import Formatter
+from gateway.text.policy import DEFAULT, Policy
+from gateway.text.redacted import Redacted
 from gateway.text.redaction import Redactor
 
-__all__ = ["Found", "Progress", "Transcription", "Utterance", "listen", "transcribe"]
+__all__ = [
+    "Audio",
+    "Found",
+    "Pending",
+    "Progress",
+    "Terms",
+    "Transcriber",
+    "Transcription",
+    "Utterance",
+    "listen",
+    "transcribe",
+]
 
 logger = logging.getLogger(__name__)
-
-PIECE_MS = 20
-"""Audio of one of Twilio's messages."""
-
-BLOCK_MS = 640
-"""Audio that is worked through at once: frames follow each other without the media between them."""
 
 SHOW_S = 0.1
 """How often progress is told."""
 
 _SAMPLES_PER_MS = 8
 
-Progress = Callable[[int], None]
-"""Told how many ms of the recording are worked through; never less than before."""
-
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An utterance's audio, and what was understood; None if the engine could not decode it."""
+class Terms:
+    """What a live call's account and start request would say."""
 
-    segment: Segment
-    hypothesis: Hypothesis | None
+    policy: Policy = DEFAULT
+    options: DecodeOptions = PLAIN
+    language: str = "en-US"
+
+
+PLAIN_TERMS = Terms()
+"""An account that has set nothing, a start that asks for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A transcript. Offsets are ms from the recording's first sample; ``text`` is as recognised and formatted."""
+    """A transcript. Offsets are ms from the recording's first sample; ``text`` is as recognised and formatted.
+
+    ``redacted`` hides what the whole recording shows to be secret. ``tokens`` are the words of ``text``, where asked.
+    """
 
     role: Role
     start_ms: int
@@ -67,6 +84,7 @@ class Utterance:
     text: str
     redacted: str
     confidence: float
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,53 +100,125 @@ class Transcription:
 
 
 def transcribe(
-    tracks: Mapping[Role, Pcm],
+    tracks: Mapping[Role, Audio],
     voice: VoiceActivity,
     engine: Engine,
     settings: Settings,
     progress: Progress | None = None,
+    terms: Terms = PLAIN_TERMS,
 ) -> Transcription:
     """Transcribe a recording; blocking, on a thread for each participant (``asr.threads`` at the most).
 
     Args:
-        tracks: linear PCM of each participant, 8 kHz; they begin together.
+        tracks: what each participant says; they begin together.
         voice: the voice activity model; no one else may be judging with it.
         engine: the recognizer.
         settings: of the recognizer, voice activity and endpointing.
         progress: called from this thread, several times a second.
+        terms: what is hidden, and what decodes are asked for.
     """
-    duration_ms = max((len(pcm) for pcm in tracks.values()), default=0) // _SAMPLES_PER_MS
-    work = _Work(_InTurn(voice), engine, settings)
-    threads = min(settings.asr.threads or len(os.sched_getaffinity(0)), len(tracks))
-    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="transcribe") as pool:
-        futures = [pool.submit(work.listen, role, pcm) for role, pcm in tracks.items()]
-        try:
-            _watch(futures, work, progress or (lambda _ms: None))
-            # Of two that end at once the first track's comes first: the sort keeps the order.
-            places = sorted((place for future in futures for place in future.result()), key=lambda place: place.decided)
-        finally:
-            work.stopped.set()
+    jobs = min(settings.asr.threads or len(os.sched_getaffinity(0)), len(tracks))
+    with Transcriber(voice, engine, settings, terms, max(1, jobs)) as transcriber:
+        pending = transcriber.submit(tracks)
+        shown = 0
+        while not pending.wait(SHOW_S):
+            at_ms = pending.at_ms
+            if progress is not None and at_ms > shown:
+                shown = at_ms
+                progress(shown)
+        done = pending.result()
     if progress is not None:
-        progress(duration_ms)
-    failed = sum(place.hypothesis is None for place in places)
-    formatter = Formatter(enabled=settings.text.formatting)
-    return Transcription(duration_ms, tuple(_told(places, formatter)), failed)
+        progress(done.duration_ms)
+    return done
 
 
-def _watch(futures: Sequence[Future[list[_Place]]], work: _Work, progress: Progress) -> None:
-    """Tell progress until all are done; a failure of one is raised at once."""
-    shown = 0
-    while futures:
-        done, pending = wait(futures, SHOW_S, FIRST_EXCEPTION)
-        for failure in filter(None, (future.exception() for future in done)):
-            raise failure
-        if not pending:
-            return
-        # A track that has not begun is as far as nothing; one that has ended holds nobody up.
-        at_ms = min(work.at_ms.values(), default=0) if len(work.at_ms) == len(futures) else 0
-        if at_ms > shown:
-            shown = at_ms
-            progress(shown)
+class Transcriber:
+    """Transcribes recordings, the participants of one or of many at a time; models are shared.
+
+    A context manager: leaving it ends what is under way.
+
+    Args:
+        voice: the voice activity model; no one else may be judging with it.
+        engine: the recognizer.
+        settings: of the recognizer, voice activity and endpointing.
+        terms: what is hidden, and what decodes are asked for.
+        jobs: threads; each has one participant of a recording at a time.
+    """
+
+    def __init__(
+        self, voice: VoiceActivity, engine: Engine, settings: Settings, terms: Terms = PLAIN_TERMS, jobs: int = 1
+    ) -> None:
+        self._work = _Work(_InTurn(voice), engine, settings, terms)
+        self._formatter = Formatter(enabled=settings.text.formatting, language=terms.language)
+        self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="transcribe")
+        self._under_way: WeakSet[Pending] = WeakSet()
+
+    def submit(self, tracks: Mapping[Role, Audio]) -> Pending:
+        """Begin with a recording as soon as a thread is free."""
+        state = _State(dict.fromkeys(tracks, 0))
+        futures = {role: self._pool.submit(self._work.listen, role, audio, state) for role, audio in tracks.items()}
+        pending = Pending(futures, state, self._formatter, self._work.terms)
+        self._under_way.add(pending)
+        return pending
+
+    def __enter__(self) -> Transcriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pending in self._under_way:
+            pending.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Pending:
+    """A recording that is being transcribed."""
+
+    def __init__(
+        self, futures: Mapping[Role, Future[list[_Place]]], state: _State, formatter: Formatter, terms: Terms
+    ) -> None:
+        self.futures = tuple(futures.values())
+        self._state = state
+        self._formatter = formatter
+        self._terms = terms
+
+    @property
+    def at_ms(self) -> int:
+        """How far it is, on the mean of its tracks."""
+        return sum(self._state.at_ms.values()) // max(1, len(self._state.at_ms))
+
+    @property
+    def open_tracks(self) -> int:
+        """Tracks that are not through."""
+        return sum(not future.done() for future in self.futures)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether all of it is done after that long at the most; True as well as soon as a track has failed."""
+        done, pending = wait(self.futures, seconds, FIRST_EXCEPTION)
+        return not pending or any(future.exception() is not None for future in done)
+
+    def cancel(self) -> None:
+        """Let it be, within a block of audio."""
+        self._state.stopped.set()
+
+    def result(self) -> Transcription:
+        """The transcript; blocking.
+
+        Raises:
+            UsageError: its audio cannot be read.
+        """
+        try:
+            wait(self.futures, None, FIRST_EXCEPTION)
+            # A failure of one is raised at once, though another still works.
+            for failure in filter(None, (future.exception() for future in self.futures if future.done())):
+                raise failure
+            # Of two that end at once the first track's comes first: the sort keeps the order.
+            listened = (place for future in self.futures for place in future.result())
+            places = sorted(listened, key=lambda place: place.decided)
+        finally:
+            self.cancel()
+        failed = sum(place.hypothesis is None for place in places)
+        duration_ms = max(self._state.samples.values(), default=0) // _SAMPLES_PER_MS
+        return Transcription(duration_ms, tuple(_told(places, self._formatter, self._terms)), failed)
 
 
 class _InTurn:
@@ -163,6 +253,7 @@ class _Place:
     start: int
     end: int
     decided: int
+    pcm_start: int
     hypothesis: Hypothesis | None
 
 
@@ -171,155 +262,54 @@ class _Stopped(Exception):  # noqa: N818 - the way out of a thread whose result 
 
 
 @dataclass(slots=True)
+class _State:
+    """Of one recording: how far each track is, how much there was of it, and whether to go on."""
+
+    at_ms: dict[Role, int]
+    samples: dict[Role, int] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
-    """What the threads share; ``at_ms`` is how far each is."""
+    """What the threads share."""
 
     voice: VoiceActivity
     engine: Engine
     settings: Settings
-    at_ms: dict[Role, int] = field(default_factory=dict)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    terms: Terms
 
-    def listen(self, role: Role, pcm: Pcm) -> list[_Place]:
+    def listen(self, role: Role, audio: Audio, state: _State) -> list[_Place]:
         """All of one participant's utterances."""
 
+        def counted() -> Iterator[Pcm]:
+            for block in blocks(audio):
+                state.samples[role] = state.samples.get(role, 0) + len(block)
+                yield block
+
         def listened(at_ms: int) -> None:
-            if self.stopped.is_set():
+            if state.stopped.is_set():
                 raise _Stopped
-            self.at_ms[role] = at_ms
+            state.at_ms[role] = at_ms
 
-        found = listen(pcm, self.voice, self.engine, self.settings.vad, self.settings.endpoint, listened)
-        places = [
-            _Place(role, one.segment.start, one.segment.end, one.segment.decided, one.hypothesis) for one in found
-        ]
-        # It holds up nobody's progress any more.
-        self.at_ms[role] = 1 << 62
-        return places
+        vad, endpoint = self.settings.vad, self.settings.endpoint
+        found = listen(counted(), self.voice, self.engine, vad, endpoint, listened, self.terms.options)
+        return [_place(role, one) for one in found]
 
 
-def listen(
-    pcm: Pcm,
-    voice: VoiceActivity,
-    engine: Engine,
-    vad: VadSettings,
-    endpoint: EndpointSettings,
-    listened: Progress | None = None,
-) -> Iterator[Found]:
-    """One participant's utterances in the order of their endpoints.
+def _place(role: Role, one: Found) -> _Place:
+    segment = one.segment
+    return _Place(role, segment.start, segment.end, segment.decided, segment.pcm_start, one.hypothesis)
 
-    Args:
-        pcm: linear PCM, 8 kHz, shape ``(samples,)``.
-        voice: the voice activity model.
-        engine: the recognizer.
-        vad: thresholds of voice activity.
-        endpoint: when an utterance begins and ends.
-        listened: told after every block how far it is.
+
+def _told(places: Sequence[_Place], formatter: Formatter, terms: Terms) -> Sequence[Utterance]:
+    """Formatting, and redaction in the order of the endpoints over both speakers: one asks, the other answers.
+
+    As in the store, what later utterances show to be secret is hidden in earlier ones, too.
     """
-    media = track.Track()
-    media.open_gate()
-    slot = voice.acquire()
-    try:
-        line = _Line(SpeechTrack(media, vad, endpoint, slot), voice, engine)
-        ulaw = mulaw.encode(pcm)
-        duration_ms = -(-len(ulaw) // _SAMPLES_PER_MS)
-        for block_ms in range(0, duration_ms, BLOCK_MS):
-            for at_ms in range(block_ms, min(block_ms + BLOCK_MS, duration_ms), PIECE_MS):
-                at = at_ms * _SAMPLES_PER_MS
-                # It arrives when it is spoken.
-                media.place(at_ms, ulaw[at : at + PIECE_MS * _SAMPLES_PER_MS], at_ms)
-            yield from line.work(block_ms)
-            if listened is not None:
-                listened(block_ms + BLOCK_MS)
-        line.speech.finishing = True
-        while not line.speech.finished:
-            yield from line.work(duration_ms)
-    finally:
-        voice.release(slot)
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """What was heard at first of an open or ended utterance; None if the engine could not decode it."""
-
-    session: Session
-    kind: Kind
-    first: Hypothesis | None
-
-
-@dataclass(slots=True)
-class _Line:
-    """One participant's audio on its way through the stage; ``guess`` is the text of the pause it is in."""
-
-    speech: SpeechTrack
-    voice: VoiceActivity
-    engine: Engine
-    memory: Memory = field(default_factory=Memory)
-    guess: _Heard | None = None
-
-    def work(self, now_ms: int) -> Iterator[Found]:
-        """Take and judge what waits."""
-        taken = self.speech.take(now_ms)
-        if taken is None:
-            return
-        frames, mask = taken
-        probabilities = np.zeros(len(frames), np.float32)
-        slots = np.array([self.speech.slot], np.int64)
-        for row in np.flatnonzero(mask):
-            probabilities[row] = self.voice.judge(slots, frames[row : row + 1])[0]
-        yield from self._hear(self.speech.judge(probabilities))
-        if self.speech.jumped:
-            self.speech.jumped = False
-            self.voice.reset(self.speech.slot)
-
-    def _hear(self, shown: Iterable[Shown]) -> Iterator[Found]:
-        """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
-        for one in shown:
-            if isinstance(one, Pause):
-                self.guess = self._heard(one.pcm, Kind.SPECULATIVE)
-                verdict = read(self.guess.first, quiet=one.quiet, languages=self.engine.languages)
-                yield from self._hear(self.speech.advise(one.number, verdict))
-            elif isinstance(one, Resumption):
-                self.guess = None
-            else:
-                # The guess before a cut was of another piece, and one that failed is tried again on all of it.
-                guess, self.guess = self.guess, None
-                if guess is None or guess.first is None or one.ending is Ending.CUT:
-                    guess = self._heard(one.pcm, Kind.FINAL)
-                yield self._found(one, self._surer(guess))
-
-    def _heard(self, pcm: Pcm, kind: Kind) -> _Heard:
-        session = self.memory.read(self.engine, pcm)
-        return _Heard(session, kind, _decode(self.engine, session, kind))
-
-    def _surer(self, heard: _Heard) -> Hypothesis | None:
-        """What is told: after a second hearing (:mod:`gateway.speech.hearing`), where that may be of use."""
-        session, first = heard.session, heard.first
-        again = session.again(first) if first is not None and isinstance(session, Recalling) else None
-        return (again and _decode(self.engine, again, heard.kind)) or first
-
-    def _found(self, segment: Segment, hypothesis: Hypothesis | None) -> Found:
-        self.memory.ended(segment)
-        if hypothesis is None:
-            return Found(segment, None)
-        told = guard(hypothesis, segment.speech_ms, segment.speech)
-        if told.text:
-            self.memory.told(segment, hypothesis)
-        return Found(segment, told)
-
-
-def _decode(engine: Engine, session: Session, kind: Kind) -> Hypothesis | None:
-    """What is said; None if the engine could not decode it."""
-    try:
-        return engine.step([Job(session, kind)])[0]
-    except Exception as error:
-        # The message may hold what was said; its type does not.
-        logger.error("an utterance of %d ms could not be decoded (%s)", session.duration_ms, type(error).__name__)
-        return None
-
-
-def _told(places: Sequence[_Place], formatter: Formatter) -> Iterator[Utterance]:
-    """Formatting, and redaction in the order of the endpoints over both speakers: one asks, the other answers."""
-    redactor = Redactor()
+    redactor = Redactor(terms.policy)
+    told: list[Utterance] = []
+    ordinals: dict[int, int] = {}
     for one in places:
         if one.hypothesis is None or not one.hypothesis.text.strip():
             continue
@@ -327,13 +317,22 @@ def _told(places: Sequence[_Place], formatter: Formatter) -> Iterator[Utterance]
         start_ms = one.start // _SAMPLES_PER_MS
         end_ms = max(start_ms + 1, one.end // _SAMPLES_PER_MS)
         redacted = _redact(redactor, text, one.role)
-        yield Utterance(one.role, start_ms, end_ms, text, redacted, one.hypothesis.confidence)
+        for revised in redacted.revised:
+            earlier = ordinals[revised.utterance]
+            told[earlier] = replace(told[earlier], redacted=revised.text)
+        ordinals[redacted.utterance] = len(told)
+        words: tuple[Token, ...] = ()
+        if terms.options.word_times:
+            pcm_start_ms = one.pcm_start // _SAMPLES_PER_MS
+            words = formatter.tokens(placed(one.hypothesis.tokens, pcm_start_ms, start_ms, end_ms))
+        told.append(Utterance(one.role, start_ms, end_ms, text, redacted.text, one.hypothesis.confidence, words))
+    return told
 
 
-def _redact(redactor: Redactor, text: str, role: Role) -> str:
+def _redact(redactor: Redactor, text: str, role: Role) -> Redacted:
     try:
-        return redactor.redact(text, role).text
+        return redactor.redact(text, role)
     except Exception as error:
         # As in a live call: the one wrong answer is the text itself, and an exception's message may quote it.
         logger.error("redaction failed (%s), an utterance is masked entirely", type(error).__name__)
-        return mask_all(text)
+        return Redacted(mask_all(text))
