@@ -17,7 +17,7 @@ __all__ = ["explain", "is_count_of_digits", "is_pronoun"]
 
 _AFTER_PRONOUN = vocabulary(
     "moment moments second sec minute minutes of more thing another time day way at by last other question hundredth "
-    "who that which where for to percent side person place hand i you we"
+    "who that which where for to percent side person place hand"
 )
 _BEFORE_PRONOUN = vocabulary(
     "the this that which another other no any every each new old last next first right wrong same good better best "
@@ -55,6 +55,11 @@ _UNIT_AFTER = re.compile(
     rf"[\s-]*(?:{_QUALIFIERS}\s+){{0,2}}(?:{_MEASURES}|{_MONEY})(?!\w)|%|\s+per\s+\w|\s+of\s+(?:them|those|these|the)\b"
     r"|\s+an?\s+(?:month|year|week|day|hour|piece|pound|gallon|line|person|night|pop|unit)\b|\s+(?:monthly|off\b)"
 )
+_GLUED_AFTER = re.compile(r"(?:p|w|v|x|g|mm|cm)\b")
+# "100 to 150 people", "120 over 80".
+_RANGE_AFTER = re.compile(
+    rf"\s+(?:to|or)\s+(?:\d+|[a-z-]+(?:\s[a-z-]+)?)\s+(?:{_MEASURES}|{_MONEY})(?!\w)|\s+over\s+\d+(?!\d)"
+)
 # A plural behind a number is what it counts; these are none.
 _PLURAL_AFTER = re.compile(
     r"\s+(?!(?:is|was|has|does|its|this|thus|yes|thanks|as|us|plus|minus|works|ends|matches|expires|goes|says|comes|shows"
@@ -63,31 +68,39 @@ _PLURAL_AFTER = re.compile(
     r"|makes|let's|it's|that's|he's|she's|there's|what's|here's)\b)[a-z]{2,}s\b(?!')"
 )
 _PRICE_BEFORE = re.compile(
-    r"(?:\b(?:costs?|paid|pay|paying|spend|spent|saves?|saved|worth|owed?|owes|charged?|charges|fees?|prices?|total|balance"
+    r"(?:\b(?:that'll\s+be|quoted|weighs?|weighed|temperature|score|pressure|between|costs?|paid|pay|paying|spend|spent|saves?|saved|worth|owed?|owes|charged?|charges|fees?|prices?|total|balance"
     r"|bill|refund(?:ed)?|deposit|discount|budget|amount|payment|comes|came|rate|credit)\b"
     r"(?:\s+(?:me|you|us|them|is|was|of|to|up|about|around|at|for|comes|came|only|just|like|over)){0,3})\s*$"
 )
 _COUNT_BEFORE = re.compile(
     r"\b(?:about|around|approximately|roughly|nearly|almost|over|under|up\s+to|at\s+least|at\s+most|more\s+than|less\s+than"
-    r"|fewer\s+than|only|another|(?:box|pack|case|set|batch|group|order|total|quantity|minimum|maximum|limit|bag|roll|sum"
+    r"|fewer\s+than|(?:bigger|larger|smaller|higher|lower)\s+than|only|another|(?:box|pack|case|set|batch|group|order|total|quantity|minimum|maximum|limit|bag|roll|sum"
     r"|crowd|team|class|pallet|shipment|worth)s?\s+of|quantity|exactly)\s*$"
 )
 _LABEL_BEFORE = re.compile(
-    r"\b(?:(?:flight|room|error|bus|train|route|interstate|highway|freeway|exit|gate|platform|track|model|version|form|page"
+    r"\b(?:(?:flights?|rooms?|error(?:\s+code)?|bus|train|route|suite|apartment|apt|marker|item|ext|options?|press(?:ed)?|fiscal|interstate|highway|freeway|exit|gate|platform|track|model|version|form|page"
     r"|chapter|case|ticket|invoice|part|serial|channel|extension|windows|terminal|aisle|catalog|article|paragraph|booth|form"
     r"|order\s+(?:number|no\.?|#)|(?:confirmation|reference|tracking|case|ticket|invoice|work\s+order)\s+(?:number|no\.?|#))"
-    r"(?:\s+(?:number|no\.?))?(?:\s+(?:is|was))?(?:\s+[a-z])?|call(?:ed|ing)?|dial(?:ed)?)[\s:,#]*$"
+    r"(?:\s+(?:number|no\.?))?(?:\s+(?:is|was))?(?:\s+[a-z])?|call(?:ed|ing)?|dial(?:ed)?)[\s:,#]*$|\b[a-z]-$"
 )
 _EMERGENCY = frozenset({"911", "411", "311", "511", "611", "711", "811", "112", "999", "988", "211"})
 # "a LaserJet 4200": a name with a number to it.
 _NAMED_BEFORE = re.compile(
-    r"\b(?:an?|the|[Mm]y|our|your)\s+(?!Visa|Master|Amex|Discover|American|P[Ii][Nn]|SSN)[A-Z]\w{2,}\s+$"
+    r"\b(?:an?|the|[Mm]y|our|your|have|got|use|using|flew|drive|drove|bought|own)\s+(?!Visa|Master|Amex|Discover|American|P[Ii][Nn]|SSN)[A-Z]\w{2,}\s+$"
 )
+# "Channels 4, 5 and 7", "ages seven or nine": a list of what the plural before it names.
+_LISTED_BEFORE = re.compile(
+    r"\b(?!(?:is|was|has|yes|this|its|us|as|plus|digits|numbers|codes|numerals|ends|says|reads|goes|pins|cards|keys)\b)[a-z]{3,}s,?\s+$"
+)
+_LAST_LINK = re.compile(r"[\s,]+(?:and|or)\s+")
+_MOST_LISTED = 5
 _YEAR_BEFORE = re.compile(
-    r"\b(?:in|since|until|till|by|from|years?|of|after|before|during|summer|spring|fall|autumn|winter|early|late|mid"
+    r"\b(?:in|since|until|till|by|from|years?(?:\s+(?:is|was))?|than|of|after|before|during|summer|spring|fall|autumn|winter|early|late|mid"
     r"|through|circa|around|between|back\s+in)\s*$"
 )
 _MODEL_YEAR_BEFORE = re.compile(r"\b(?:an?|the|my|our|your|his|her|their)\s+$")
+_A_BEFORE = re.compile(r"\ba\s+$")
+_DECADE_AFTER = re.compile(r"'?s\b")
 _WORD_AFTER = re.compile(r" (?!is\b|was\b|and\b|or\b|please\b|thanks\b)[a-z]")
 _MONTH_BEFORE = re.compile(
     rf"\b{dates.MONTHS}\.?,?\s+(?:the\s+)?(?:(?:\w+[\s-])?\w*(?:st|nd|rd|th)\s*,?\s*)?(?:of\s+)?$"
@@ -98,7 +111,7 @@ _VETO = re.compile(
     r"\b(?:codes?|passcode|numbers?|account|acct|id|pin|pins|digits|social|ssn|card|combination|ending|ends|password|cvv)"
     r"\W*(?:is|was|are|in|of|with|it's|that's|set\s+to|'s)?\W*$"
 )
-_NUMERAL = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,7}(?:\.\d{1,2})?")
+_NUMERAL = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,7}(?:\.\d{1,2})?|\d{1,3}\.\d{1,4}")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3}){1,2}(?:\.\d\d)?|\d{1,6}\.\d\d")
 _CHAIN = re.compile(
     r"(?:\s+an?\s+\w+)?[\s,]*(?:(?:not|or|to|and|instead|of|versus|than|rather|through|until|but|from|the|a|by)[\s,]+){1,4}\$?"
@@ -138,6 +151,8 @@ def explain(text: str, tokens: Sequence[Token], run: Run, before: Run | None = N
         and _like(text, before.elements, elements)
     ):
         return True
+    if _is_list(text, elements):
+        return True
     parts = _parts(text, elements)
     if len(parts) == 1:
         return False
@@ -150,6 +165,14 @@ def explain(text: str, tokens: Sequence[Token], run: Run, before: Run | None = N
         if own:
             known, last = True, part
     return known
+
+
+def _is_list(text: str, elements: Sequence[Element]) -> bool:
+    if not 2 <= len(elements) <= _MOST_LISTED or any(one.count > _MOST_LISTED - 1 for one in elements):
+        return False
+    last = text[elements[-2].end : elements[-1].start].lower()
+    before = text[max(0, elements[0].start - _BEFORE) : elements[0].start].lower()
+    return _LAST_LINK.fullmatch(last) is not None and _LISTED_BEFORE.search(before) is not None
 
 
 def _parts(text: str, elements: Sequence[Element]) -> list[list[Element]]:
@@ -207,6 +230,8 @@ def _is_year(text: str, part: Sequence[Element], before: str, after: str) -> boo
     if _YEAR_BEFORE.search(before):
         return True
     written = part[0].form is Form.WRITTEN
+    if written and (_DECADE_AFTER.match(after) or (_A_BEFORE.search(before) and _CLOSES.match(after))):
+        return True
     return written and _MODEL_YEAR_BEFORE.search(before) is not None and _WORD_AFTER.match(after) is not None
 
 
@@ -215,6 +240,8 @@ def _counts(text: str, part: Sequence[Element], raw: str, after: str) -> bool:
     before = raw.lower()
     said = text[part[0].start : part[-1].end]
     if raw.rstrip()[-1:] in tuple(_CURRENCY) or _GROUPED.fullmatch(said):
+        return True
+    if _GLUED_AFTER.match(after) or _RANGE_AFTER.match(after):
         return True
     if _UNIT_AFTER.match(after) or _PLURAL_AFTER.match(after):
         return True
@@ -244,9 +271,9 @@ def _is_time(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> boo
     if not 2 <= len(part) <= 3:
         return False
     hour, *minutes = part
-    if not _spoken_minutes(minutes) or hour.form not in (Form.DIGIT, Form.SPOKEN):
+    if not (_spoken_minutes(minutes) or _hour_in_digits(text, part)):
         return False
-    if tokens[hour.first].word not in _HOUR_WORDS or hour.first != hour.last:
+    if hour.first != hour.last or not (tokens[hour.first].word in _HOUR_WORDS or _hour_in_digits(text, part)):
         return False
     after = _word_after(tokens, part)
     if after in _HALF_DAY or (after in ("a", "p") and _word_after(tokens, part, 2) == "m"):
@@ -272,6 +299,11 @@ def _spoken_minutes(minutes: Sequence[Element]) -> bool:
     if len(minutes) == 1:
         return minutes[0].form is Form.SPOKEN and minutes[0].count == 2
     return minutes[0].form is Form.OH and minutes[1].form is Form.DIGIT
+
+
+def _hour_in_digits(text: str, part: Sequence[Element]) -> bool:
+    """True for the form of "10 30"."""
+    return re.fullmatch(r"(?:1[0-2]|[1-9]) [0-5]\d", text[part[0].start : part[-1].end]) is not None
 
 
 def _clock(digits: str, limit: int, *, exact: bool = False) -> bool:

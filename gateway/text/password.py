@@ -63,12 +63,12 @@ _NO_VALUE = re.compile(
     r"|different|asking|(?:an?|the)\s+(?:problem|issue|one|only|reason|thing|question|hint|secret|must|requirement)|that|this|it|how|why|when|where|which|who"
     r"|longer|shorter|important|private|confidential|hidden|to\s+be|eight\s+characters|easier|harder|simpler|stronger|everywhere|always|also|only\s+for|just\s+for"
     r"|visible|temporary|protected|safe|old(?=\s*(?:$|[.,?!]))|out\s+of\s+date|stuck|failing|broken|missing|mandatory|right|okay|ok|set|due"
-    r"|by|with|and|or|but|if|so|because|to|of|from|please|thanks)\b(?!\s+(?:underscore|dash|dot)\b)|n't\b",
+    r"|by|with|and|or|but|if|so|because|to|of|from|please|thanks|been|in|not|me|us|my\s+email)\b(?!\s+(?:underscore|dash|dot)\b)|n't\b",
     re.IGNORECASE,
 )
 _FILLERS = re.compile(
     r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|well|so|like|actually|just|still|currently|probably|basically|let\s+me\s+(?:see|think|check|look)|the\s+word"
-    r"|i\s+(?:think|believe|guess)|it's|it\s+is|that's|gonna\s+be|going\s+to\s+be|all\s+one\s+word)\b[\s,.…]*)+",
+    r"|i\s+(?:think|believe|guess)|it's|it\s+is|that's|gonna\s+be|going\s+to\s+be|all\s+(?:one\s+word|lower\s*case|upper\s*case|caps|small\s+letters)|either|quote|spelled)\b[\s,.…]*)+",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
@@ -128,24 +128,29 @@ _COPULA = re.compile(r"(?:is|was|'s|be|:)[\s,.:…\-]*(?:um+|uh+|it's)?[\s,.…\
 _MINE = re.compile(rf"\bmy\s+(?:\w+\s+)?{_NOUN}", re.IGNORECASE)
 # How an answer begins.
 _OPENERS = re.compile(
-    r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|m+|mm-hmm|well|so|oh|like|actually|yes|yeah|yep|sure|okay|ok|alright|all\s+right|right"
+    r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|m+|mm-hmm|maybe|probably|possibly|perhaps|just|well|so|oh|like|actually|yes|yeah|yep|sure|okay|ok|alright|all\s+right|right"
     r"|of\s+course|sir|ma'am|absolutely|certainly|no\s+problem|go\s+ahead|let\s+me\s+(?:see|think|check|look)|hold\s+on|hang\s+on"
     r"|(?:just\s+)?(?:one|a)\s+(?:moment|second|sec|minute)|wait|sorry|please|thanks|thank\s+you|(?:i\s+)?(?:got|found|have)\s+it|great|perfect|it\s+should"
     r"\s+be|ready|here\s+(?:it\s+is|goes|you\s+go)|done)\b[\s,.…!]*)+",
     re.IGNORECASE,
 )
 _ANSWERS = re.compile(
-    r"(?:(?:but|and|then)\s+)?(?:i\s+(?:think|believe|guess|suppose|'m\s+pretty\s+sure)\s+)?(?:(?:it|that|this|mine|the\s+word|(?:my|the)\s+"
+    r"(?:let's\s+(?:go\s+with|do|use|make\s+it|say|try)|how\s+about|make\s+it|set\s+it\s+to|put|try|use|was\s+it|is\s+it"
+    r"|can\s+(?:we|you|i)\s+(?:do|use|make\s+it)|(?:i'd|i\s+would)\s+like(?:\s+it\s+to\s+be)?|i'll\s+(?:go\s+with|use)"
+    r"|i\s+have\s+it\s+as|(?:it|that)(?:'s|\s+was|\s+is)\s+set\s+(?:up\s+)?(?:as|to)|(?:should|could|might|would|must)\s+be)\b[\s,.…]*"
+    r"|(?:(?:but|and|then)\s+)?(?:i\s+(?:think|believe|guess|suppose|'m\s+pretty\s+sure)\s+)?(?:(?:it|that|this|mine|the\s+word|(?:my|the)\s+"
     r"(?:\w+\s+)?(?:password|passphrase|passcode|one))(?:'s|\s+is|\s+was|\s+would\s+be|\s+will\s+be|'d\s+be|\s+should\s+be|\s+might\s+be"
     r"|\s+could\s+be)|(?:i|then|just)\s+(?:used|use|put|tried|try|chose|picked|typed|entered|have|meant))\b[\s,.…]*",
     re.IGNORECASE,
 )
 _EVASIONS = re.compile(
     r"(?:i|i'm|i've|i'll|i'd|we|you|he|she|they|let|can|could|do|does|did|why|what|what's|which|how|who|when|where|is|are|was|no|nope"
-    r"|not|none|never|nothing|don't|give|there|it|it's|that|that's|this|my|your|the|if|but|because|and|maybe|for|would|will|should"
+    r"|not|none|never|nothing|don't|give|there|it|it's|that|that's|this|my|your|the|if|but|because|and|for|would|will|should"
     r"|won't|excuse|pardon|hello|hi|to|any|some|you're|they're|there's)\b",
     re.IGNORECASE,
 )
+# "My son set it up, so it's blue horse."
+_LATER = re.compile(r"[,.]\s+(?:(?:so|and|but|then)\s+)?(?:it's|it\s+is|it\s+was|that's)\s+", re.IGNORECASE)
 _SYMBOLS = vocabulary(
     "as in capital uppercase lowercase upper lower case small big underscore dash hyphen dot period hash hashtag pound "
     "dollar sign star asterisk exclamation mark point question at ampersand percent plus equals slash backslash space "
@@ -248,6 +253,10 @@ def _answer(
     if told is not None:
         start = _skip(_FILLERS, text, told.end())
         if _NO_VALUE.match(text, start):
+            return []
+    elif (later := _LATER.search(text, start)) is not None and _EVASIONS.match(text, start):
+        start = _skip(_FILLERS, text, later.end())
+        if answered or _NO_VALUE.match(text, start):
             return []
     elif not unfinished and _EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
         return []

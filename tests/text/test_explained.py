@@ -36,7 +36,10 @@ def explained(text: str) -> list[bool]:
         "order of 250 units", "1200 square feet", "we have 1,500 in stock", "about 1500 people", "a box of 144",
         "one hundred and twenty eight gigabytes", "a hundred and fifty chairs", "7200 rpm", "250 more units",
         "365 days", "99.99 percent", "twelve point five percent of 300 seats",
+        "channels 114, 115 and 116", "100 to 150 people", "between 200 and 300", "1080p", "rate of 6.875",
+        "bigger than 2000", "my blood pressure is 120 over 80", "rooms 101 and 102", "a 500 watt lamp",
         # years and dates
+        "back in the 1990s", "it is a 2015.", "fiscal 2023", "the year was 2011",
         "in 2019", "since nineteen ninety eight", "back in twenty twenty one", "from 2019 to 2021",
         "between 2015 and 2018", "my 2015 Camry broke", "since two thousand and six", "in nineteen oh five",
         "March 3rd 2024", "March 3, 2024", "the third of March 2024", "on 3 March 2024", "03/04/2024", "2024-03-04",

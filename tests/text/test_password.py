@@ -17,7 +17,7 @@ AGENT, CUSTOMER = Role.AGENT, Role.CUSTOMER
 def found(text: str, *, asked: Topic | None = None, told: tuple[str, ...] = (), unfinished: bool = False) -> list[str]:
     tokens = tokenize(text)
     topics = {} if asked is None else {Entity.PASSWORD: asked}
-    context = Context(CUSTOMER, find_mentions(text), topics, (told,) if told else (), unfinished)
+    context = Context(CUSTOMER, find_mentions(text), topics, (told,) if told else (), unfinished=unfinished)
     return [text[one.start : one.end] for one in find_passwords(text, tokens, elements(text, tokens), context)]
 
 
@@ -45,6 +45,18 @@ ASKED = Topic(CUSTOMER, 1)
         ("You log in with the password green door to open it", "green door"),
         ("My passcode is fluffy clouds.", "fluffy clouds"),
         ("the secret word is lighthouse", "lighthouse"),
+        ("they gave me the password red barn", "red barn"),
+        ("For my password? It's red barn.", "red barn"),
+        ("You want my password? Okay, red barn.", "red barn"),
+        ("My password, if I remember right, is red barn.", "red barn"),
+        ("my password has always been red barn", "red barn"),
+        ("my password was changed to red barn", "red barn"),
+        ("So I type the password, which is red barn, and it says invalid.", "red barn"),
+        ("The password hint is my dog, so it's red barn.", "red barn"),
+        ("the password you gave me, red barn, doesn't work", "red barn"),
+        ("log in as jsmith, password red barn", "red barn"),
+        ("Is the password red barn?", "red barn"),
+        ("red barn will be my new password", "red barn"),
     ],
 )
 def test_a_password_that_is_told_is_found(text: str, password: str) -> None:
@@ -67,6 +79,12 @@ def test_a_password_that_is_told_is_found(text: str, password: str) -> None:
         "I don't know what my password is",
         "I typed my password in the box and it was wrong",
         "We never ask for a password.",
+        "I use the same password everywhere",
+        "try again for the password",
+        "Make the password easier to remember please",
+        "The password has always been a problem",
+        "So the password is the problem?",
+        "password protection is off",
         "My passcode is 4192.",
         "blue horse seven",
     ],
@@ -84,6 +102,11 @@ def test_talk_of_passwords_tells_none(text: str) -> None:
         ("T as in Tom, R as in Robert, E, E", "T as in Tom, R as in Robert, E, E"),
         ("Yes. It is, uh, October rain.", "October rain"),
         ("okay hold on, a, b, c, 1", "a, b, c, 1"),
+        ("Maybe red barn?", "red barn"),
+        ("Let's go with red barn.", "red barn"),
+        ("Should be red barn.", "red barn"),
+        ("My son set it up, so it's red barn.", "red barn"),
+        ("No, sorry, it's red barn.", "red barn"),
     ],
 )
 def test_the_answer_to_a_request_is_found(text: str, password: str) -> None:
@@ -135,6 +158,11 @@ def test_of_an_unfinished_text_nothing_behind_the_announcement_is_shown() -> Non
         ("Do you need my password?", CUSTOMER),
         ("my password is", CUSTOMER),
         ("okay, so my password is, um", CUSTOMER),
+        ("Security word?", AGENT),
+        ("And the password you used?", AGENT),
+        ("Go ahead with your password.", AGENT),
+        ("What would you like your new password to be?", AGENT),
+        ("Is your password correct?", None),
         ("I forgot my password", None),
         ("Do you need a new password?", None),
         ("I can't remember what my password is", None),
@@ -155,7 +183,7 @@ def test_spans_lie_in_order_inside_any_text(text: str, asked: bool, unfinished: 
     text = f"my password is {text}" if not asked else text
     tokens = tokenize(text)
     topics = {Entity.PASSWORD: ASKED} if asked else {}
-    context = Context(CUSTOMER, find_mentions(text), topics, (("blue", "horse"),), unfinished)
+    context = Context(CUSTOMER, find_mentions(text), topics, (("blue", "horse"),), unfinished=unfinished)
     at = 0
     for one in find_passwords(text, tokens, elements(text, tokens), context):
         assert at <= one.start < one.end <= len(text)
