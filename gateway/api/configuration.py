@@ -151,10 +151,18 @@ def _vocabulary(phrase: PhraseRecord) -> schemas.CustomVocabulary:
 
 _TAG = "Configuration"
 _ENTITY_ID = Parameter(
-    "entityId", "path", "the entity's id", {"type": "string", "enum": [entity.value for entity in _SORTED]}
+    "entityId",
+    "path",
+    "the entity's id",
+    {"type": "string", "enum": [entity.value for entity in _SORTED]},
+    example="EMAIL",
 )
 _VOCABULARY_ID = Parameter(
-    "customVocabularyId", "path", "the id that was given when it was added", {"type": "string", "minLength": 1}
+    "customVocabularyId",
+    "path",
+    "the id that was given when it was added",
+    {"type": "string", "minLength": 1},
+    example="01GMXE90AEV7H3J4DPBDKB1R79",
 )
 
 ENDPOINTS = (

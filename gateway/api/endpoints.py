@@ -21,6 +21,7 @@ class Parameter:
     description: str
     schema: dict[str, object]
     required: bool = True
+    example: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from gateway._version import __version__
 from gateway.api.auth import ID_HEADER, SECRET_HEADER
 from gateway.api.endpoints import Endpoint, Parameter
 from gateway.api.envelope import REQUEST_ID_HEADER
+from gateway.api.examples import ANSWERS, ANSWERS_OF, ERRORS, REQUESTS, error
 from gateway.api.schemas import ErrorEnvelope
 
 __all__ = ["document"]
@@ -34,6 +35,8 @@ _ERRORS = {
     503: "The store does not answer (503-01)",
 }
 
+_KEYS = "Both headers on every call; `gateway keys create` makes a pair. A key sees its account's calls only."
+
 _REQUEST_ID = {REQUEST_ID_HEADER: {"$ref": "#/components/headers/RequestId"}}
 
 
@@ -50,7 +53,8 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "title": "Gateway API",
             "version": __version__,
             "description": "Transcribes Twilio calls; compatible with ASAPP AutoTranscribe for Twilio. "
-            "A trailing slash on a path is tolerated, and HEAD wherever there is GET.",
+            "A trailing slash on a path is tolerated, and HEAD wherever there is GET. In requests unknown fields are "
+            "ignored, and null stands for a field that is not given. Every error has the same envelope.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -58,10 +62,10 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "headers": {"RequestId": {"description": "names the request in the log", "schema": {"type": "string"}}},
-            "responses": {f"Error{status}": _error(text, refs) for status, text in _ERRORS.items()},
+            "responses": {f"Error{status}": _error(status, text, refs) for status, text in _ERRORS.items()},
             "securitySchemes": {
-                "API-ID": {"type": "apiKey", "in": "header", "name": ID_HEADER},
-                "API-Secret": {"type": "apiKey", "in": "header", "name": SECRET_HEADER},
+                "API-ID": {"type": "apiKey", "in": "header", "name": ID_HEADER, "description": _KEYS},
+                "API-Secret": {"type": "apiKey", "in": "header", "name": SECRET_HEADER, "description": _KEYS},
             },
         },
     }
@@ -100,7 +104,7 @@ def _operation(endpoint: Endpoint, refs: _Refs) -> dict[str, Any]:
     if endpoint.request is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": refs[endpoint.request]}},
+            "content": {"application/json": _with_example(refs[endpoint.request], REQUESTS.get(endpoint.request))},
         }
     return operation
 
@@ -109,7 +113,10 @@ def _responses(endpoint: Endpoint, refs: _Refs) -> dict[str, Any]:
     schema = {"type": "string"} if endpoint.response is None else refs[endpoint.response]
     if endpoint.response is None and endpoint.media_type == "application/json":
         schema = {"type": "object"}
-    content = {endpoint.media_type: {"schema": schema}}
+    example = ANSWERS_OF.get(endpoint.operation_id)
+    if example is None and endpoint.response is not None:
+        example = ANSWERS.get(endpoint.response)
+    content = {endpoint.media_type: _with_example(schema, example)}
     good = ((endpoint.status, endpoint.description), *endpoint.also)
     answers: dict[str, Any] = {
         str(status): {"description": text, "headers": _REQUEST_ID, "content": content} for status, text in good
@@ -119,19 +126,24 @@ def _responses(endpoint: Endpoint, refs: _Refs) -> dict[str, Any]:
     return answers
 
 
+def _with_example(schema: dict[str, Any], example: object) -> dict[str, Any]:
+    return {"schema": schema} if example is None else {"schema": schema, "example": example}
+
+
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": parameter.place,
         "required": parameter.required,
         "description": parameter.description,
-        "schema": parameter.schema,
+        **_with_example(parameter.schema, parameter.example),
     }
 
 
-def _error(text: str, refs: _Refs) -> dict[str, Any]:
+def _error(status: int, text: str, refs: _Refs) -> dict[str, Any]:
+    codes = {code: {"value": error(code)} for code in ERRORS if code.startswith(f"{status}-")}
     return {
         "description": text,
         "headers": _REQUEST_ID,
-        "content": {"application/json": {"schema": refs[ErrorEnvelope]}},
+        "content": {"application/json": {"schema": refs[ErrorEnvelope], "examples": codes}},
     }

@@ -13,6 +13,7 @@ from gateway.api.auth import AUTHENTICATOR, Authenticator, Protected
 from gateway.api.context import CONTEXT, ApiContext
 from gateway.api.endpoints import Endpoint, Parameter
 from gateway.api.envelope import envelope_middleware, expect_handler
+from gateway.api.examples import CALL_SID
 from gateway.api.origin import Proxies
 
 __all__ = ["ENDPOINTS", "install", "routes"]
@@ -77,7 +78,7 @@ _CALLS = (
         Protected(messages.messages),
         schemas.MessageList,
         "The first 1,000 messages, by when they were spoken",
-        parameters=(Parameter("externalId", "query", "the guid given at the start", _IDENTIFIER),),
+        parameters=(Parameter("externalId", "query", "the guid given at the start", _IDENTIFIER, example=CALL_SID),),
         errors=(400, 404),
     ),
     Endpoint(
@@ -101,7 +102,7 @@ _CALLS = (
         Protected(messages.call),
         schemas.CallDetail,
         "The call",
-        parameters=(Parameter("guid", "path", "the Call SID", _IDENTIFIER),),
+        parameters=(Parameter("guid", "path", "the Call SID", _IDENTIFIER, example=CALL_SID),),
         errors=(404,),
     ),
     Endpoint(
@@ -113,7 +114,7 @@ _CALLS = (
         Protected(live.live),
         None,
         "Server-sent events: `partial`, `final` and, as the last one, `ended`",
-        parameters=(Parameter("guid", "path", "the Call SID", _IDENTIFIER),),
+        parameters=(Parameter("guid", "path", "the Call SID", _IDENTIFIER, example=CALL_SID),),
         errors=(404, 429),
         media_type="text/event-stream",
     ),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from pydantic.alias_generators import to_camel
 
 __all__ = [
+    "PLAIN_PATTERN",
     "Answer",
     "ErrorDetail",
     "ErrorEnvelope",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+PLAIN_PATTERN = r"^[^\u0000-\u001F\u007F-\u009F\u2028\u2029]*$"
+"""What :func:`plain` takes, for JSON schema; pydantic's own check of a pattern would have other words for it."""
 _CONTROL = frozenset({"Cc", "Zl", "Zp"})
 
 
@@ -53,8 +56,14 @@ def _canonical_language(value: str) -> str:
     return "-".join([first, *({2: str.upper, 4: str.title}.get(len(part), str)(part) for part in rest)])
 
 
-Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)]
-Language = Annotated[str, Field(max_length=35), AfterValidator(_canonical_language)]
+Identifier = Annotated[
+    str, Field(min_length=1, max_length=255, json_schema_extra={"pattern": PLAIN_PATTERN}), AfterValidator(plain)
+]
+Language = Annotated[
+    str,
+    Field(max_length=35, json_schema_extra={"pattern": f"^{_LANGUAGE.pattern}$"}),
+    AfterValidator(_canonical_language),
+]
 Time = Annotated[datetime, PlainSerializer(iso_utc, return_type=str)]
 RoleName = Literal["customer", "agent"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
 
-from gateway.api.schemas.common import Answer, RequestModel, plain
+from gateway.api.schemas.common import PLAIN_PATTERN, Answer, RequestModel, plain
 from gateway.speech.vocabulary import MAX_PHRASE, MAX_SOUND_LENGTH, MAX_SOUNDS
 
 __all__ = [
@@ -30,8 +30,11 @@ def _words(value: str) -> str:
     return words
 
 
-_Phrase = Annotated[str, Field(min_length=1, max_length=MAX_PHRASE), AfterValidator(_words)]
-_Sound = Annotated[str, Field(min_length=1, max_length=MAX_SOUND_LENGTH), AfterValidator(_words)]
+_SCHEMA: dict[str, JsonValue] = {"pattern": PLAIN_PATTERN}
+_Phrase = Annotated[str, Field(min_length=1, max_length=MAX_PHRASE, json_schema_extra=_SCHEMA), AfterValidator(_words)]
+_Sound = Annotated[
+    str, Field(min_length=1, max_length=MAX_SOUND_LENGTH, json_schema_extra=_SCHEMA), AfterValidator(_words)
+]
 
 
 class PolicyChanges(RequestModel):
@@ -75,7 +78,7 @@ class RedactionEntityList(Answer):
 class NewCustomVocabulary(RequestModel):
     """A phrase that the recognizer is to know."""
 
-    phrase: _Phrase = Field(description="as it is to be written")
+    phrase: _Phrase = Field(description="as it is to be written; with a letter or a digit in it")
     sounds_like: list[_Sound] = Field(max_length=MAX_SOUNDS, description="how it may sound, in words; may be empty")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from gateway.api.schemas.common import Answer, Identifier, Language, RequestModel, RoleName
 
@@ -23,8 +23,25 @@ __all__ = [
 ]
 
 
+_TOKENS_ARE_NOT_REDACTED: dict[str, JsonValue] = {
+    "if": {"properties": {"detailedToken": {"const": True}}, "required": ["detailedToken"]},
+    "then": {"properties": {"redactionOutput": {"const": "unredacted"}}, "required": ["redactionOutput"]},
+}
+_TWO_ROLES: dict[str, JsonValue] = {
+    "anyOf": [
+        {"properties": {"inbound": {"const": "customer"}, "outbound": {"const": "agent"}}},
+        {
+            "properties": {"inbound": {"const": "agent"}, "outbound": {"const": "customer"}},
+            "required": ["inbound", "outbound"],
+        },
+    ]
+}
+
+
 class AutotranscribeParams(RequestModel):
     """How a call is transcribed."""
+
+    model_config = ConfigDict(json_schema_extra=_TOKENS_ARE_NOT_REDACTED)
 
     language: Language = Field("en-US", description="IETF tag, any case")
     detailed_token: bool = Field(False, description="word-level details; needs redactionOutput unredacted")
@@ -41,6 +58,8 @@ class AutotranscribeParams(RequestModel):
 
 class TrackMap(RequestModel):
     """Which participant speaks on which track, seen from Twilio."""
+
+    model_config = ConfigDict(json_schema_extra=_TWO_ROLES)
 
     inbound: RoleName = "customer"
     outbound: RoleName = "agent"
