@@ -37,6 +37,7 @@ class Context:
         mentions: what the text itself names or asks for.
         topics: what earlier utterances asked for.
         passwords: passwords told before, word by word.
+        names: words of persons' names that were told before, in lower case.
         unfinished: the text may stop anywhere: hide what may become a finding.
     """
 
@@ -44,6 +45,7 @@ class Context:
     mentions: tuple[Mention, ...] = ()
     topics: Mapping[Entity, Topic] = field(default_factory=lambda: MappingProxyType({}))
     passwords: tuple[tuple[str, ...], ...] = ()
+    names: tuple[str, ...] = ()
     unfinished: bool = False
 
     def named(self, entity: Entity) -> bool:

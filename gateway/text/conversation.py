@@ -7,13 +7,23 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from gateway.participants import Role
+from gateway.text import names as persons
 from gateway.text.context import Topic
 from gateway.text.mentions import SECRETS, Mention
 from gateway.text.password import expected_of
 from gateway.text.policy import Entity, Policy
 from gateway.text.recognise import is_card
 
-__all__ = ["MAX_UTTERANCES", "QUIET_UTTERANCES", "Chain", "Conversation", "Piece", "Request", "topics_after"]
+__all__ = [
+    "MAX_UTTERANCES",
+    "QUIET_UTTERANCES",
+    "Chain",
+    "Conversation",
+    "Piece",
+    "Request",
+    "names_after",
+    "topics_after",
+]
 
 QUIET_UTTERANCES = 6
 """So many utterances without a number end the time after a request."""
@@ -32,6 +42,9 @@ CARD_UTTERANCES = 6
 
 _NEEDED = {Entity.CREDIT_CARD_NUMBER: 16, Entity.CVV: 3, Entity.PIN: 4, Entity.SSN: 9}
 _LAST_FOUR = 4
+_NAMES = 24
+# Whether their mention asks for them is their finders' matter.
+_TOLD_OTHERWISE = frozenset({Entity.PASSWORD, Entity.NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,7 @@ class Conversation:
     topics: Mapping[Entity, Topic] = field(default_factory=lambda: MappingProxyType({}))
     chains: Mapping[Role, Chain] = field(default_factory=lambda: MappingProxyType({}))
     passwords: tuple[tuple[str, ...], ...] = ()
+    names: tuple[str, ...] = ()
 
     def chain(self, role: Role) -> Chain:
         """The open run of a role."""
@@ -123,14 +137,24 @@ def topics_after(
     }
     other = Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
     for mention in mentions:
-        if mention.entity is not Entity.PASSWORD and mention.entity not in SECRETS:
+        if mention.entity not in _TOLD_OTHERWISE and mention.entity not in SECRETS:
             asks = "?" in text[mention.end :] or role is Role.AGENT
             following[mention.entity] = Topic(other if asks else role, 1, mention.entity in found, mention.firm)
     if any(mention.entity is Entity.PASSWORD for mention in mentions):
         teller = expected_of(text, role)
         if teller is not None and Entity.PASSWORD not in found:
             following[Entity.PASSWORD] = Topic(teller, 1)
+    teller = persons.expected_of(text, role)
+    if teller is not None:
+        following[Entity.NAME] = Topic(teller, 1)
     return MappingProxyType(following) if following or topics else topics
+
+
+def names_after(names: tuple[str, ...], learned: Sequence[str]) -> tuple[str, ...]:
+    """The words of names that are known after ``learned`` were told: the last :data:`_NAMES`."""
+    if not learned:
+        return names
+    return tuple(dict.fromkeys([*(one for one in names if one not in learned), *learned]))[-_NAMES:]
 
 
 def opens(mention: Mention, policy: Policy) -> bool:

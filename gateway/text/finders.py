@@ -12,6 +12,7 @@ from types import MappingProxyType
 from gateway.text.births import find_births
 from gateway.text.context import Context, Finder
 from gateway.text.email import find_emails
+from gateway.text.names import find_names
 from gateway.text.numbers import Element, Token
 from gateway.text.password import find_passwords
 from gateway.text.policy import Entity, Policy
@@ -25,6 +26,7 @@ FINDERS: Mapping[Entity, Finder] = MappingProxyType(
         Entity.PASSWORD: find_passwords,
         Entity.EMAIL: find_emails,
         Entity.DOB: find_births,
+        Entity.NAME: find_names,
         Entity.PROFANITY: find_profanity,
     }
 )

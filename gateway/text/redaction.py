@@ -29,6 +29,7 @@ from gateway.text.conversation import (
     Chain,
     Conversation,
     Piece,
+    names_after,
     opens,
     request_after,
     topics_after,
@@ -37,6 +38,7 @@ from gateway.text.finders import find
 from gateway.text.mask import MASK, apply, edits
 from gateway.text.memory import Memory, Said, is_mostly_numbers
 from gateway.text.mentions import Mention, find_mentions
+from gateway.text.names import learned_from
 from gateway.text.numbers import Element, Token, elements, tokenize
 from gateway.text.password import names_the_last
 from gateway.text.policy import DEFAULT, Entity, Policy
@@ -108,7 +110,7 @@ class Redactor:
         numbers = elements(text, tokens)
         mentions = find_mentions(text)
         before = self._conversation
-        context = Context(role, mentions, before.topics, before.passwords, unfinished=True)
+        context = Context(role, mentions, before.topics, before.passwords, before.names, unfinished=True)
         spans = find(text, tokens, numbers, context, self.policy)
         if Entity.EMAIL in self.policy:
             spans = _merged([*spans, *(Hidden(start, end, Entity.EMAIL) for start, end in hide_addresses(text))])
@@ -127,7 +129,7 @@ class Redactor:
         tokens = tokenize(text)
         numbers = elements(text, tokens)
         mentions = find_mentions(text)
-        context = Context(role, mentions, before.topics, before.passwords)
+        context = Context(role, mentions, before.topics, before.passwords, before.names)
         spans = find(text, tokens, numbers, context, self.policy)
         cuts = [(one.start, one.end) for one in spans]
         sensitive = before.request is not None or any(opens(one, self.policy) for one in mentions)
@@ -176,6 +178,7 @@ class Redactor:
             topics=topics_after(before.topics, read.text, read.role, read.mentions, found),
             chains=MappingProxyType({**before.chains, read.role: self._chain(read, choice)}),
             passwords=tuple(kept[-_PASSWORDS:]),
+            names=names_after(before.names, learned_from(read.text, read.spans)),
         )
 
     def _chain(self, read: _Read, choice: Choice) -> Chain:
