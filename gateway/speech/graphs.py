@@ -26,7 +26,7 @@ from gateway.errors import GatewayError, InternalError, ModelError
 from models.prepare import Prepared, prepare
 
 from .architecture import must_be_moonshine
-from .attention import Attended, attention
+from .attention import Attention, attention
 from .tokenizer import START
 
 __all__ = ["Audio", "Decoding", "Graphs", "PreparedGraphs", "ShippedGraphs", "load"]
@@ -63,7 +63,7 @@ class Decoding(Protocol):
     def shrink(self, keep: Sequence[int]) -> None:
         """Go on with the rows ``keep`` alone, in that order."""
 
-    def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
+    def attend(self, row: int, tokens: Sequence[int]) -> Attention | None:
         """What was in the ear while a row that is done said ``tokens``, all that it said; it can say no more then.
 
         None if these graphs do not tell.
@@ -195,15 +195,14 @@ class _Bound:
         result: Probabilities = likely[0]
         return result
 
-    def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
+    def attend(self, row: int, tokens: Sequence[int]) -> Attention | None:
         """By the layers whose queries the graph puts out: see :mod:`models.graphs.decoder`."""
         count, frames = len(tokens), int(self._frames[row])
         _, heads, _, size = self._cross["cross_key_0"].shape
         asked: Caches = {name: np.zeros((1, count, heads * size), np.float32) for name in self._asks}
-        likely = self._say(row, np.array([START, *tokens[:-1]], np.int64), asked)
+        self._say(row, np.array([START, *tokens[:-1]], np.int64), asked)
         keys = [self._cross[name.replace("query_", "cross_key_")][row, :, :frames] for name in self._asks]
-        weights = attention(zip((query[0] for query in asked.values()), keys, strict=True))
-        return Attended(likely[np.arange(count), list(tokens)], weights)
+        return attention(zip((query[0] for query in asked.values()), keys, strict=True))
 
     def unsay(self, row: int, left: int) -> None:
         self._past[row] = left
@@ -316,7 +315,7 @@ class _Growing:
         """The caches of a row cannot run ahead of the others here."""
         return None
 
-    def attend(self, row: int, tokens: Sequence[int]) -> Attended | None:
+    def attend(self, row: int, tokens: Sequence[int]) -> Attention | None:
         """The files as they came do not put their attention out."""
         return None
 

@@ -19,7 +19,7 @@ import soxr
 
 from gateway.errors import InternalError, ModelError
 from gateway.speech import search, words
-from gateway.speech.attention import Attended
+from gateway.speech.attention import Attention
 from gateway.speech.bias import SPARE, Ask, Bias, Biases, asked
 from gateway.speech.drafts import Drafts
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
@@ -118,7 +118,7 @@ class _Row:
     done: bool = False
     # Asked for: what was in the ear as its tokens were said.
     times: bool = False
-    heard: Attended | None = None
+    heard: Attention | None = None
     # Of a vocabulary: what was heard is revised once, and kept as it was for a draft.
     bias: Bias | None = None
     unbiased: list[int] | None = None
@@ -228,7 +228,8 @@ class Moonshine:
             return Hypothesis(text="", final=kind is Kind.FINAL)
         confidence = float(np.mean(row.probabilities))
         said = tuple(row.ids)
-        timed = words.tokens(self._tokenizer.pieces(said), row.heard, pcm) if row.heard else ()
+        pieces = self._tokenizer.pieces(said)
+        timed = () if row.heard is None else words.tokens(pieces, row.probabilities, row.heard, pcm)
         return Hypothesis(text, kind is Kind.FINAL, confidence, timed, length=len(said), said=said)
 
     def _sewn(self, first: Hypothesis, session: MoonshineSession, kind: Kind) -> Hypothesis:

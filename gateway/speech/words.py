@@ -11,6 +11,7 @@ How well this hits, and how it was measured, is in ``docs/word-times.md`` (``ben
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.speech.attention import FRAME_MS, Attended
+from gateway.speech.attention import FRAME_MS, Attention
 from gateway.speech.engine import Pcm, Token
 
 __all__ = ["Word", "fitted", "grouped", "laid", "loudness", "placed", "tokens"]
@@ -52,7 +53,7 @@ class Word:
     after: int
 
 
-def tokens(pieces: Sequence[bytes], heard: Attended, pcm: Pcm) -> tuple[Token, ...]:
+def tokens(pieces: Sequence[bytes], probabilities: Sequence[float], heard: Attention, pcm: Pcm) -> tuple[Token, ...]:
     """The words of an utterance with their times and confidences.
 
     A word's confidence is the product of its tokens' probabilities, its punctuation's left out: the probability that
@@ -61,7 +62,8 @@ def tokens(pieces: Sequence[bytes], heard: Attended, pcm: Pcm) -> tuple[Token, .
 
     Args:
         pieces: what each token adds to the text, as :meth:`~gateway.speech.tokenizer.Tokenizer.pieces` gives it.
-        heard: of the same tokens.
+        probabilities: how sure the decoder was of each token.
+        heard: what was in the ear as each was said.
         pcm: the utterance's audio, 8 kHz, shape ``(samples,)``.
 
     Returns:
@@ -69,13 +71,12 @@ def tokens(pieces: Sequence[bytes], heard: Attended, pcm: Pcm) -> tuple[Token, .
     """
     words = grouped(pieces)
     end_ms = len(pcm) // _SAMPLES_PER_MS
-    frames = heard.weights.shape[1]
-    spans = laid(heard.weights, loudness(pcm, frames), words)
+    spans = laid(heard, loudness(pcm, heard.shape[1]), words)
     found = []
     for word, (first, after) in zip(words, spans, strict=True):
         start, end = (min(max(0, _border_ms(frame)), end_ms) for frame in (first, after))
         said = [at for at in range(word.first, word.after) if _speaks(pieces[at])] or range(word.first, word.after)
-        found.append(Token(word.content, start, end, float(heard.probabilities[list(said)].prod())))
+        found.append(Token(word.content, start, end, math.prod(probabilities[at] for at in said)))
     return tuple(found)
 
 
@@ -156,11 +157,11 @@ def loudness(pcm: Pcm, frames: int) -> NDArray[np.float64]:
     return result
 
 
-def laid(weights: NDArray[np.float32], loud: NDArray[np.float64], words: Sequence[Word]) -> list[tuple[int, int]]:
+def laid(weights: Attention, loud: NDArray[np.float64], words: Sequence[Word]) -> list[tuple[int, int]]:
     """Words along the frames: the first frame of each, and the one behind its last.
 
     Args:
-        weights: attention, (tokens, frames).
+        weights: of each token.
         loud: as :func:`loudness` gives it, (frames,).
         words: in order; their tokens are looked for.
     """

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gateway.speech.attention import FRAME_MS, Attended
+from gateway.speech.attention import FRAME_MS
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Token
 from gateway.speech.moonshine import Moonshine, MoonshineSession
 from gateway.speech.words import Word, fitted, grouped, laid, loudness, placed, tokens
@@ -156,10 +156,8 @@ def noise(ms: int) -> Pcm:
 
 
 def test_times_are_those_of_the_frames_and_confidence_that_of_all_that_is_spoken() -> None:
-    heard = Attended(
-        np.array([0.9, 0.6, 0.1, 0.8, 0.3], np.float32), looking(20, (0, 4), (4, 8), (8, 9), (9, 14), (14, 20))
-    )
-    one, two = tokens(pieces(" seven", "ty", ",", " two", "."), heard, noise(496))
+    heard = looking(20, (0, 4), (4, 8), (8, 9), (9, 14), (14, 20))
+    one, two = tokens(pieces(" seven", "ty", ",", " two", "."), [0.9, 0.6, 0.1, 0.8, 0.3], heard, noise(496))
     assert [one.content, two.content] == ["seventy,", "two."]
     assert [one.confidence, two.confidence] == pytest.approx([0.54, 0.8])
     # Frame 0 is heard from 16 ms on; what is heard behind the end of the audio is within it.
@@ -169,8 +167,8 @@ def test_times_are_those_of_the_frames_and_confidence_that_of_all_that_is_spoken
 
 
 def test_a_word_of_mere_punctuation_is_as_sure_as_its_tokens() -> None:
-    heard = Attended(np.array([0.7, 0.4], np.float32), looking(6, (0, 3), (3, 6)))
-    assert [token.confidence for token in tokens(pieces(" -", " -"), heard, noise(160))] == pytest.approx([0.7, 0.4])
+    found = tokens(pieces(" -", " -"), [0.7, 0.4], looking(6, (0, 3), (3, 6)), noise(160))
+    assert [token.confidence for token in found] == pytest.approx([0.7, 0.4])
 
 
 def test_of_a_text_that_lost_its_beginning_the_last_words_are_left() -> None:
