@@ -36,10 +36,25 @@ from gateway.speech.phonetics import key, spoken
 from gateway.speech.tokenizer import END, START, Tokenizer
 from gateway.speech.vocabulary import Vocabulary
 
-__all__ = ["SPARE", "Ask", "Bias", "Biases", "asked"]
+__all__ = ["SPARE", "Answer", "Ask", "Bias", "Biases", "asked"]
 
-Ask = Callable[[Sequence[int]], float | None]
-"""The log-probability of an utterance's tokens and its end, given its audio; None if it cannot be told."""
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How likely an utterance's tokens and its end are, given its audio, as a log-probability.
+
+    ``ceilings``: what no text can reach that goes on otherwise at a fork that was asked for.
+    """
+
+    likely: float
+    ceilings: tuple[float, ...] = ()
+
+
+Fork = tuple[int, int]
+"""The token that stands at a place of another text, up to which it is the same."""
+
+Ask = Callable[[Sequence[int], Sequence[Fork]], Answer | None]
+"""Asks the model about tokens, and forks of them; None if it cannot tell."""
 
 SPARE = 24
 """Tokens by which an utterance may become longer: a decoder's caches need room for them."""
@@ -50,8 +65,9 @@ SPARE = 24
 DOUBT = 2.0
 LEAST = -3.5
 
-# Sounds that have to be changed, of all: nearer are the candidates. The nearest are asked for.
-FARTHEST = 0.45
+# Sounds that have to be changed, of all: nearer are the candidates. The nearest are looked at, the best asked for.
+FARTHEST = 0.5
+MOST_LOOKED_AT = 32
 MOST_ASKED = 6
 
 # Where the recognizer is this sure of every token (90 %), it has hardly ever misheard: only what sounds nearly the same
@@ -217,16 +233,21 @@ class Bias:
     def _agreed(self, said: _Said, ask: Ask) -> list[_Change]:
         """Where the model agrees that a phrase was said; no two in one place."""
         likely = self._candidates(said)
-        own = ask(said.ids) if likely else None
+        texts = [[*said.ids[: one.first], *self._ids[one.entry], *said.ids[one.last :]] for one in likely]
+        own = ask(said.ids, [_fork(said.ids, text) for text in texts]) if likely else None
         if own is None:
             return []
+        open_ones = []
+        for change, text, ceiling in zip(likely, texts, own.ceilings, strict=True):
+            bonus = len(self._ids[change.entry]) + change.last - change.first + DOUBT * said.doubt(change) - own.likely
+            # Most are settled by their first token.
+            if ceiling + bonus > LEAST:
+                open_ones.append((ceiling + bonus, bonus, change, text))
+        open_ones.sort(key=lambda each: each[0], reverse=True)
         worth: list[tuple[float, _Change]] = []
-        for change in likely:
-            ids = self._ids[change.entry]
-            other = ask([*said.ids[: change.first], *ids, *said.ids[change.last :]])
-            if other is not None:
-                bonus = len(ids) + change.last - change.first + DOUBT * said.doubt(change)
-                worth.append((other - own + bonus, change))
+        for _, bonus, change, text in open_ones[:MOST_ASKED]:
+            if (other := ask(text, ())) is not None:
+                worth.append((other.likely + bonus, change))
         agreed: list[_Change] = []
         for value, change in sorted(worth, key=lambda each: each[0], reverse=True):
             if value > LEAST and not any(change.meets(other) for other in agreed):
@@ -255,7 +276,7 @@ class Bias:
             nearest[change] = min(nearest.get(change, 1.0), float(apart[form, span]))
         found = [_Change(*change, distance) for change, distance in nearest.items()]
         unsure = [change for change in found if change.distance <= _NEAR or said.doubt(change) > _SURE]
-        return sorted(unsure, key=lambda change: change.distance)[:MOST_ASKED]
+        return sorted(unsure, key=lambda change: change.distance)[:MOST_LOOKED_AT]
 
 
 class Biases:
@@ -298,15 +319,26 @@ def asked(decoding: Decoding, row: int, room: int, before: Sequence[int] = ()) -
         before: tokens that were said to it before its own.
     """
 
-    def ask(ids: Sequence[int]) -> float | None:
+    def ask(ids: Sequence[int], forks: Sequence[Fork]) -> Answer | None:
         said = np.array([START, *before, *ids], np.int64)
         likely = decoding.say(row, said) if len(said) <= room else None
         if likely is None:
             return None
-        following = likely[np.arange(len(before), len(said)), [*ids, END]]
-        return float(np.log(np.maximum(following, _LEAST_LIKELY)).sum())
+        likely = likely[len(before) :]
+        places = np.arange(len(ids) + 1)
+        each = np.log(np.maximum(likely[places, [*ids, END]], _LEAST_LIKELY))
+        until = np.concatenate([[0.0], np.cumsum(each)])
+        ceilings = (until[at] + math.log(max(float(likely[at, token]), _LEAST_LIKELY)) for at, token in forks)
+        return Answer(float(until[-1]), tuple(map(float, ceilings)))
 
     return ask
+
+
+def _fork(one: Sequence[int], other: Sequence[int]) -> Fork:
+    """Where the other text leaves the one."""
+    ends = ([*one, END], [*other, END])
+    at = next((at for at, (left, right) in enumerate(zip(*ends, strict=False)) if left != right), len(one))
+    return at, ends[1][at]
 
 
 def _folded(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from gateway.speech import bias
-from gateway.speech.bias import Ask, Bias, Biases
+from gateway.speech.bias import Answer, Ask, Bias, Biases, Fork
 from gateway.speech.tokenizer import Tokenizer
 from gateway.speech.vocabulary import MAX_ENTRIES, Phrase, Vocabulary
 
@@ -31,14 +31,19 @@ VOCABULARY = (
 )
 
 
-def never(ids: Sequence[int]) -> float | None:
+def never(ids: Sequence[int], forks: Sequence[Fork]) -> Answer | None:
     """Knows nothing, as graphs that take one token a step."""
     return None
 
 
 def hears(text: str, sharpness: float = 2.0) -> Ask:
     """Gives a text the less the more letters have to be changed for what was said."""
-    return lambda ids: -sharpness * Levenshtein.distance(TOKENIZER.decode(ids).lower(), text.lower())
+
+    def ask(ids: Sequence[int], forks: Sequence[Fork]) -> Answer:
+        likely = -sharpness * Levenshtein.distance(TOKENIZER.decode(ids).lower(), text.lower())
+        return Answer(likely, (0.0,) * len(forks))
+
+    return ask
 
 
 def revised(text: str, ask: Ask = never, vocabulary: Vocabulary = VOCABULARY, probability: float = 0.6) -> str:
@@ -106,8 +111,8 @@ def test_what_was_heard_surely_is_not_doubted_easily() -> None:
     tokens = len(TOKENIZER.encode("Brixwell")) + len(TOKENIZER.encode("brickswell"))
     losses = {"my brickswell": 0.0, "my Brixwell": bias.LEAST - tokens - 1.0}
 
-    def ask(ids: Sequence[int]) -> float:
-        return losses.get(TOKENIZER.decode(ids), -100.0)
+    def ask(ids: Sequence[int], forks: Sequence[Fork]) -> Answer:
+        return Answer(losses.get(TOKENIZER.decode(ids), -100.0), (0.0,) * len(forks))
 
     assert revised("my brickswell", ask, probability=0.999) == "my brickswell"
     # A doubt of 0.69, twice, is more than what is missing.
@@ -115,7 +120,7 @@ def test_what_was_heard_surely_is_not_doubted_easily() -> None:
 
 
 def test_nothing_is_asked_where_nothing_sounds_like_a_phrase() -> None:
-    def ask(ids: Sequence[int]) -> float:
+    def ask(ids: Sequence[int], forks: Sequence[Fork]) -> Answer:
         raise AssertionError(TOKENIZER.decode(ids))
 
     assert revised("my internet has been down since yesterday", ask)
@@ -125,15 +130,21 @@ def test_nothing_is_asked_where_nothing_sounds_like_a_phrase() -> None:
 
 def test_few_questions_are_asked() -> None:
     asked = []
+    ceiling = 0.0
 
-    def ask(ids: Sequence[int]) -> float:
+    def ask(ids: Sequence[int], forks: Sequence[Fork]) -> Answer:
         asked.append(TOKENIZER.decode(ids))
-        return 0.0
+        return Answer(0.0, (ceiling,) * len(forks))
 
     vocabulary = tuple(Phrase(f"Brixwell{letter}") for letter in string.ascii_lowercase)
     revised("brickwell brickwell brickwell", ask, vocabulary)
     assert len(asked) == 1 + bias.MOST_ASKED
     assert asked[0] == "brickwell brickwell brickwell"
+    # What its first token settles is not asked for.
+    asked.clear()
+    ceiling = -1000.0
+    assert revised("brickwell brickwell brickwell", ask, vocabulary) == asked[0]
+    assert len(asked) == 1
 
 
 def test_the_better_of_two_phrases_in_one_place_is_taken() -> None:
@@ -165,7 +176,7 @@ def test_a_phrase_is_as_sure_as_what_it_replaces() -> None:
 def test_other_text_stays_as_it_is(text: str) -> None:
     ids = TOKENIZER.encode(text)
     vocabulary = (Phrase("Quintavia7", ("quin tay via 7",)),)
-    assert Bias(vocabulary, TOKENIZER).revised(ids, [0.5] * len(ids), lambda _ids: -100.0 * len(_ids))[0] == ids
+    assert Bias(vocabulary, TOKENIZER).revised(ids, [0.5] * len(ids), hears(text, 100.0))[0] == ids
 
 
 # --- made ready -------------------------------------------------------------------------------------------------
