@@ -13,6 +13,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Protocol
 
 from gateway.config import WebhookSettings
@@ -42,7 +43,8 @@ PERMANENT = frozenset({400, 405, 410, 413, 414, 415, 422, 431, 501})
 # How often the database is asked how much is pending, and whether there are calls that no lane is open for.
 _SWEEP_SECONDS = 15.0
 
-# Posts of one call that are read back at once.
+# Calls, and posts of one call, that are read back at once.
+_LANES = 32
 _PAGE = 64
 
 
@@ -282,7 +284,7 @@ class Outbox:
     # Reading back
 
     async def _load_lanes(self) -> None:
-        """One lane after another; not more than there is room for."""
+        """Some lanes at a time; not more than there is room for."""
         failures = 0
         while True:
             while not self._to_load:
@@ -291,38 +293,46 @@ class Outbox:
             while self._full:
                 self._room.clear()
                 await self._room.wait()
-            lane = self._to_load[0]
             try:
-                await self._load(lane)
+                await self._load(list(islice(self._to_load, _LANES)))
+                failures = 0
             except Exception as error:
                 failures += 1
                 _log_store("pending posts cannot be read back", error)
                 await asyncio.sleep(self._backoff.delay(failures))
-                continue
-            failures = 0
-            self._to_load.popleft()
-            lane.busy = False
-            self._advance(lane)
 
-    async def _load(self, lane: _Lane) -> None:
-        lane.loading, lane.more = True, False
-        limit = max(1, min(_PAGE, self._settings.queue_items - self._items))
+    async def _load(self, lanes: list[_Lane]) -> None:
+        """The lanes that stand first; those that find no room stay there."""
+        for lane in lanes:
+            lane.loading, lane.more = True, False
         try:
             # Else posts just delivered would still be pending there, and be sent again; and new ones not there yet.
+            # One wait for all of the lanes: it is a commit's time, the reading is not.
             await self._settled()
-            found = await self._store.pending_posts(lane.call_id, limit)
-        except BaseException:
-            lane.more = True
-            raise
+            for lane in lanes:
+                if self._full:
+                    break
+                await self._fill(lane)
         finally:
-            lane.loading = False
+            for lane in lanes:
+                if lane.loading:
+                    lane.loading, lane.more = False, True
+
+    async def _fill(self, lane: _Lane) -> None:
+        # Calls that stand in line share the room: many calls with a post each go out faster than few with many.
+        room = self._settings.queue_items - self._items
+        limit = max(1, min(_PAGE, room // len(self._to_load)))
+        found = await self._store.pending_posts(lane.call_id, limit)
         if len(found) == limit:
             lane.more = True
         for one in found:
             if lane.posts and self._full:
                 lane.more = True
-                return
+                break
             self._take_up(lane, one)
+        self._to_load.popleft()
+        lane.loading = lane.busy = False
+        self._advance(lane)
 
     def _take_up(self, lane: _Lane, one: StoredPost) -> None:
         record = one.delivery
