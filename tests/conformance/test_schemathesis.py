@@ -1,0 +1,65 @@
+"""A running gateway does what its ``/openapi.json`` says, whatever it is asked: valid, nearly valid and not at all.
+
+All of schemathesis' checks: no server error; statuses, content types, headers and bodies as declared; valid requests
+accepted, invalid ones refused; other methods refused; and no answer without both keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from gateway.api import openapi, routes
+from gateway.api.routes import ENDPOINTS
+from gateway.calls import registry
+from tests.conformance.world import world
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_the_document_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nearly every start that is made up is of no call; only the wait for it is cut short.
+    monkeypatch.setattr(registry, "START_WAIT_S", 0.01)
+    async with world(tmp_path) as customer:
+        code, report = await schemathesis(
+            customer.gateway.public_url_of("http"), customer.key.api_id, customer.key.api_secret
+        )
+    assert code == 0, report.replace(customer.key.api_secret, "…")
+    # All but the document itself.
+    assert f"Tested: {len(ENDPOINTS) - 1}" in report, report
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_lie_in_the_document_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = openapi.document(ENDPOINTS)
+    document["components"]["schemas"]["CustomVocabularyList"]["required"].append("total")
+    monkeypatch.setattr(routes, "_document", lambda: orjson.dumps(document))
+    async with world(tmp_path) as customer:
+        url, key = customer.gateway.public_url_of("http"), customer.key
+        code, report = await schemathesis(
+            url, key.api_id, key.api_secret, "--include-operation-id", "getCustomVocabularies"
+        )
+    assert code == 1
+    assert "'total' is a required property" in report.replace('"', "'")
+
+
+async def schemathesis(url: str, api_id: str, api_secret: str, *options: str) -> tuple[int, str]:
+    """Exit code and report of a run."""
+    program = Path(sys.executable).with_name("schemathesis")
+    run = await asyncio.create_subprocess_exec(
+        *(str(program), "--config-file", str(CONFIG), "run", f"{url}/openapi.json"),
+        *("--header", f"asapp-api-id: {api_id}", "--header", f"asapp-api-secret: {api_secret}"),
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await run.communicate()
+    assert run.returncode is not None
+    return run.returncode, output.decode()
