@@ -244,7 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = {"machine": machine(), "seed": SEED} | {name: run[name](bench) for name in PARTS if name in wanted}
     if options.keep:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        # Parts that were not measured now stay as they were.
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+        RESULTS.write_text(json.dumps(kept | result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if options.json:
         print(json.dumps(result, indent=1, ensure_ascii=False))
     return 0
