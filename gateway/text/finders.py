@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from gateway.text.addresses import find_places
 from gateway.text.births import find_births
 from gateway.text.context import Context, Finder
 from gateway.text.email import find_emails
@@ -26,6 +27,7 @@ FINDERS: Mapping[Entity, Finder] = MappingProxyType(
         Entity.PASSWORD: find_passwords,
         Entity.EMAIL: find_emails,
         Entity.DOB: find_births,
+        Entity.ADDRESS: find_places,
         Entity.NAME: find_names,
         Entity.PROFANITY: find_profanity,
     }
