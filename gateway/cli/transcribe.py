@@ -1,163 +1,273 @@
-"""``gateway transcribe``: a recorded call through the gateway's own pipeline, without a gateway."""
+"""``gateway transcribe``: recorded calls through the gateway's own pipeline, without a gateway."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from gateway import config
-from gateway.cli import offline
-from gateway.cli.console import err, out, print_json
-from gateway.cli.offline import Transcription, Utterance
+from gateway.cli.batch import Batch, Item, Tally
+from gateway.cli.console import err, out
+from gateway.cli.forms import Form, Shelf, render
+from gateway.cli.offline import Terms, Transcriber, Transcription, Utterance
 from gateway.cli.simulate import track_map
+from gateway.cli.sources import Chosen, choose, unlike
+from gateway.cli.terms import policy_of, vocabulary_of
+from gateway.cli.transcripts import Transcript, Who, plain, transcript
 from gateway.config import Settings
-from gateway.delivery.payload import transcript_body
 from gateway.errors import ConfigError, UsageError
-from gateway.ids import new_stream_id, new_ulid
 from gateway.participants import RedactionOutput, Role, Track
 from gateway.peers import recording
-from gateway.peers.client import Json
-from gateway.peers.recording import Recording
-from gateway.store.records import CallRecord, MessageRecord
+from gateway.speech.engine import DecodeOptions
 
-__all__ = ["document", "line", "roles_of", "transcribe"]
+__all__ = ["line", "roles_of", "transcribe"]
+
+_Fail = Callable[[UsageError], None]
+"""Told of a recording that cannot be read or written; may raise."""
 
 _COLOURS = {Role.CUSTOMER: "cyan", Role.AGENT: "green"}
 
 
-def roles_of(tracks: Recording, given: str | None) -> dict[Track, Role]:
-    """Who speaks on each track of the recording.
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the options say."""
+
+    settings: Settings
+    forms: tuple[Form, ...]
+    who: Who
+    terms: Terms
+    shelf: Shelf | None
+    force: bool
+    started_at: datetime | None
+    jobs: int
+    quiet: bool
+
+
+def roles_of(
+    tracks: Sequence[Track], given: str | None = None, *, swapped: bool = False, mono: Role | None = None
+) -> dict[Track, Role]:
+    """Who speaks on each track of a recording.
 
     Args:
-        tracks: the recording.
+        tracks: those that it has.
         given: ``inbound=ROLE,outbound=ROLE``; None for the customer on the inbound track.
+        swapped: the agent is on the inbound track of two.
+        mono: who speaks on the only track of one.
 
     Raises:
         UsageError: another form, or both tracks are one participant's.
     """
     roles = {Track.INBOUND: Role.CUSTOMER, Track.OUTBOUND: Role.AGENT}
     roles |= {Track(name): Role(role) for name, role in (track_map(given) or {}).items()}
-    roles = {name: roles[name] for name in tracks.tracks}
+    roles = {name: roles[name] for name in tracks}
+    if len(roles) == 1 and mono is not None:
+        roles[tracks[0]] = mono
     if len(set(roles.values())) < len(roles):
         raise UsageError(f"--track-map {given!r}: both tracks are the {roles[Track.INBOUND]}'s; give each its own role")
+    if len(roles) > 1 and swapped:
+        roles = dict(zip(roles, reversed(roles.values()), strict=True))
     return roles
 
 
-def document(
-    file: Path, done: Transcription, redaction: RedactionOutput, names: Mapping[Role, str] | None = None
-) -> Json:
-    """``file``, ``durationMs``, ``failed`` and ``messages``: each what the webhook would have been sent.
-
-    ``names`` are the participants' external ids; a role's name without one. The file's name stands for the call.
-    """
-    names = names or {}
-    call = CallRecord(
-        call_id=new_ulid(),
-        account_id="",
-        guid=file.stem,
-        language="en-US",
-        customer_id=names.get(Role.CUSTOMER, Role.CUSTOMER),
-        agent_id=names.get(Role.AGENT, Role.AGENT),
-        started_at=datetime.now(UTC),
-    )
-    streams = {role: new_stream_id() for role in Role}
-    messages = [
-        _message(call, sequence, one, redaction, streams[one.role])
-        for sequence, one in enumerate(done.utterances, start=1)
-    ]
-    return {"file": str(file), "durationMs": done.duration_ms, "failed": done.failed, "messages": messages}
-
-
-def _message(call: CallRecord, sequence: int, one: Utterance, redaction: RedactionOutput, stream_id: str) -> Json:
-    record = MessageRecord(
-        message_id=new_ulid(),
-        call_id=call.call_id,
-        sequence=sequence,
-        stream_id=stream_id,
-        role=one.role.value,
-        external_id=call.customer_id if one.role is Role.CUSTOMER else call.agent_id,
-        start_ms=one.start_ms,
-        end_ms=one.end_ms,
-        text=one.redacted,
-        client_timestamp=call.started_at + timedelta(milliseconds=one.start_ms),
-        created_timestamp=call.started_at,
-    )
-    message: Json = orjson.loads(transcript_body(call, record, redaction, one.text, ()))
-    return message
-
-
 def line(one: Utterance, redaction: RedactionOutput) -> Text:
-    """An utterance as it is shown: when, who, what."""
-    shown = Text(f"{_clock(one.start_ms)} – {_clock(one.end_ms)}  ", "dim")
-    text = one.text if redaction is RedactionOutput.UNREDACTED else one.redacted
-    shown.append(f"{one.role:<8}  ", _COLOURS[one.role]).append(text, "default")
-    if redaction is RedactionOutput.BOTH and one.text != one.redacted:
-        shown.append(f"\n{'unredacted':>27}  ", "dim").append(one.text, "yellow")
+    """An utterance as a terminal shows it: when, who, what."""
+    first, *more = plain(one, redaction)
+    shown = Text(first)
+    shown.stylize("dim", 0, 19)
+    shown.stylize(_COLOURS[one.role], 19, 29)
+    for other in more:
+        shown.append(f"\n{other}", "yellow")
     return shown
 
 
-def _clock(ms: int) -> str:
-    minutes, rest = divmod(ms, 60_000)
-    return f"{minutes:2}:{rest // 1000:02}.{rest % 1000 // 100}"
-
-
 def transcribe(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.wav", help="One channel: inbound. Two: left inbound, right outbound.")
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE…", help="Recordings, folders of them, patterns. One channel: inbound. Two: left inbound."
+        ),
     ],
+    forms: Annotated[list[Form] | None, typer.Option("--format", "-f", help="May be repeated.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write files here; needed for several.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out what is there: go on where a run ended.")
+    ] = False,
     redaction_output: Annotated[
-        RedactionOutput, typer.Option(help="Which texts are printed.")
+        RedactionOutput, typer.Option(help="Which texts are written.")
     ] = RedactionOutput.REDACTED,
+    detailed_token: Annotated[
+        bool, typer.Option("--detailed-token", help="Words with times in json, webhook and vtt; needs unredacted.")
+    ] = False,
+    hide: Annotated[list[str] | None, typer.Option(metavar="ENTITY", help="Hide it, too; may be repeated.")] = None,
+    show: Annotated[list[str] | None, typer.Option(metavar="ENTITY", help="Do not hide it; may be repeated.")] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Phrases, as `gateway vocabulary import` reads them.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="IETF tag.")] = "en-US",
     tracks: Annotated[
         str | None,
         typer.Option("--track-map", help="inbound=ROLE,outbound=ROLE; inbound is the customer if not given."),
     ] = None,
-    customer_id: Annotated[str, typer.Option(help="externalId of the customer in --json.")] = "customer",
-    agent_id: Annotated[str, typer.Option(help="externalId of the agent in --json.")] = "agent",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    swap_channels: Annotated[bool, typer.Option("--swap-channels", help="The agent is on the left channel.")] = False,
+    mono_role: Annotated[Role | None, typer.Option(help="Who speaks in recordings with one channel.")] = None,
+    customer_id: Annotated[str, typer.Option(help="externalId of the customer.")] = "customer",
+    agent_id: Annotated[str, typer.Option(help="externalId of the agent.")] = "agent",
+    started_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the call began, ISO 8601; else by the file's time.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Channels at a time; else one for each core.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     config_file: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
 ) -> None:
-    """Transcribe a recorded call as the gateway would, as fast as the cores allow; no gateway need run."""
+    """Transcribe recorded calls as the gateway would, as fast as the cores allow; no gateway need run."""
     settings = config.load(config_file)
-    call = recording.load(file)
-    roles = roles_of(call, tracks)
-    done = _run(settings, call, roles)
-    if as_json:
-        names = {Role.CUSTOMER: customer_id, Role.AGENT: agent_id}
-        print_json(document(file, done, redaction_output, names))
-    else:
-        for one in done.utterances:
-            out.print(line(one, redaction_output), soft_wrap=True)
-    if done.failed:
-        err.print(f"[red]error:[/] {done.failed} utterances could not be recognised and are missing", soft_wrap=True)
+    wanted = tuple(dict.fromkeys([*(forms or ()), *([Form.JSON] if as_json else ())])) or (Form.TEXT,)
+    if detailed_token and redaction_output is not RedactionOutput.UNREDACTED:
+        raise UsageError("--detailed-token: words would show what is hidden; add --redaction-output unredacted")
+    if settings.redaction.always and redaction_output is not RedactionOutput.REDACTED:
+        raise UsageError(f"--redaction-output {redaction_output}: GATEWAY_REDACTION__ALWAYS is set; leave it out")
+    word_times = detailed_token or any(form.cues for form in wanted)
+    options = DecodeOptions(word_times, vocabulary_of(vocabulary))
+    plan = _Plan(
+        settings,
+        wanted,
+        Who(customer_id, agent_id, language, redaction_output, detailed_token),
+        Terms(policy_of(hide or (), show or ()), options, language),
+        Shelf(output, wanted, settings.export.company_marker) if output is not None else None,
+        force,
+        _moment(started_at),
+        jobs or settings.asr.threads or len(os.sched_getaffinity(0)),
+        quiet,
+    )
+    chosen = choose(files)
+    left = _left(plan, chosen, skip=skip_existing)
+
+    def fail(error: UsageError) -> None:
+        if len(chosen) == 1:
+            raise error
+        _complain(str(error))
+
+    items = _items(left, lambda each: roles_of(each, tracks, swapped=swap_channels, mono=mono_role), fail)
+    tally = _run(plan, items, fail) if items else Tally()
+    tally.failed += len(left) - len(items)
+    _summary(plan, tally, len(chosen), len(chosen) - len(left))
+    if tally.failed or tally.incomplete:
         raise typer.Exit(1)
 
 
-def _run(settings: Settings, call: Recording, roles: Mapping[Track, Role]) -> Transcription:
+def _moment(given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise UsageError(f"--started-at {given!r}: must be like 2026-03-02T14:05:00Z") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _left(plan: _Plan, chosen: Sequence[Chosen], *, skip: bool) -> list[Chosen]:
+    """What there is to do, after a check that nothing is overwritten against the user's will."""
+    if plan.started_at is not None and len(chosen) > 1:
+        raise UsageError(f"--started-at: is one call's; {len(chosen)} recordings were given")
+    if plan.shelf is None:
+        if plan.force or skip:
+            raise UsageError("--force, --skip-existing: are about files; give --output DIR")
+        if len(chosen) > 1 or len(plan.forms) > 1 or Form.FEEDS in plan.forms:
+            raise UsageError("--output DIR is needed for several recordings, several formats, and feeds")
+        return list(chosen)
+    unlike(chosen)
+    if plan.force:
+        return list(chosen)
+    missing = {one: plan.shelf.missing(one.relative) for one in chosen}
+    there = next((one for one, forms in missing.items() if len(forms) < len(plan.forms)), None)
+    if there is not None and not skip:
+        raise UsageError(
+            f"{plan.shelf.folder}: there is a transcript of {there.path}; --skip-existing goes on, --force overwrites"
+        )
+    return [one for one, forms in missing.items() if forms]
+
+
+def _items(
+    chosen: Sequence[Chosen], roles: Callable[[Sequence[Track]], Mapping[Track, Role]], fail: _Fail
+) -> list[Item]:
+    """The recordings that can be opened."""
+    items: list[Item] = []
+    for one in chosen:
+        try:
+            source = recording.probe(one.path)
+        except UsageError as error:
+            fail(error)
+        else:
+            items.append(Item(one, source, roles(source.tracks)))
+    return items
+
+
+def _run(plan: _Plan, items: Sequence[Item], fail: _Fail) -> Tally:
     # Imported here: the models' runtime takes long to load, and every other command would wait for it.
     from gateway.server.speech import NO_MODEL, VAD_FILE, VAD_MODEL, load_engine
     from gateway.speech.silero import Silero
     from models.store import locate
 
+    settings = plan.settings
     if settings.asr.model == NO_MODEL:
         raise ConfigError("GATEWAY_ASR__MODEL: 'none' transcribes nothing; `gateway models list` shows the recognizers")
     voice = Silero(locate(settings.models_dir, VAD_MODEL) / VAD_FILE)
     engine = load_engine(settings)
-    audio = {role: call.tracks[name] for name, role in roles.items()}
-    total = call.duration_ms / 1000
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} s of audio"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("transcribing", total=total)
-        return offline.transcribe(audio, voice, engine, settings, lambda ms: bar.update(task, completed=ms / 1000))
+    if plan.terms.language.split("-")[0].lower() not in engine.languages:
+        known = ", ".join(sorted(engine.languages))
+        raise UsageError(f"--language {plan.terms.language}: {engine.name} reads {known}; `gateway models list`")
+
+    def finish(item: Item, done: Transcription) -> None:
+        path = item.chosen.path
+        _put(plan, item.chosen, transcript(path, done, plan.who, plan.started_at or _began(path, done.duration_ms)))
+        if done.failed:
+            _complain(f"{path}: {done.failed} utterances could not be recognised and are missing")
+
+    with Transcriber(voice, engine, settings, plan.terms, plan.jobs) as transcriber:
+        return Batch(transcriber, plan.jobs, finish, fail).run(items, err, quiet=plan.quiet)
+
+
+def _put(plan: _Plan, chosen: Chosen, of: Transcript) -> None:
+    if plan.shelf is not None:
+        forms = plan.forms if plan.force else plan.shelf.missing(chosen.relative)
+        plan.shelf.save(of, chosen.relative, forms)
+    elif plan.forms == (Form.TEXT,):
+        for one in of.done.utterances:
+            out.print(line(one, plan.who.redaction), soft_wrap=True)
+    else:
+        typer.echo(render(plan.forms[0], of), nl=False)
+
+
+def _began(path: Path, duration_ms: int) -> datetime:
+    """A recorder ends its file when the call ends."""
+    ended = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return ended - timedelta(milliseconds=duration_ms)
+
+
+def _complain(what: str) -> None:
+    err.print(Text.assemble(("error: ", "red"), what), soft_wrap=True)
+
+
+def _summary(plan: _Plan, tally: Tally, count: int, skipped: int) -> None:
+    """For several recordings: to somebody who watches, or if some failed."""
+    bad = tally.failed + tally.incomplete
+    if count < 2 or plan.quiet or not (err.is_terminal or bad):
+        return
+    parts = [f"{tally.done} of {count} recordings transcribed"]
+    parts += [f"{skipped} were there already"] if skipped else []
+    parts += [f"{tally.failed} failed"] if tally.failed else []
+    parts += [f"{tally.incomplete} incomplete"] if tally.incomplete else []
+    if tally.took_s:
+        parts.append(f"{tally.audio_s:.0f} s of audio in {tally.took_s:.0f} s")
+    err.print(Text(", ".join(parts)), soft_wrap=True)

@@ -19,7 +19,7 @@ import orjson
 from gateway.errors import ConfigError
 from gateway.export.rows import Row
 
-__all__ = ["FORMATS", "MEDIA_TYPES", "RowWriter", "file_name", "open_rows", "require"]
+__all__ = ["FORMATS", "MEDIA_TYPES", "RowWriter", "file_name", "jsonl", "open_rows", "require"]
 
 FORMATS = ("jsonl", "csv", "parquet")
 
@@ -53,6 +53,12 @@ def require(formats: Sequence[str]) -> None:
 def file_name(feed: str, form: str, *, compressed: bool) -> str:
     """``utterances.jsonl``, ``utterances.jsonl.gz``, ``utterances.parquet``: Parquet is compressed inside."""
     return f"{feed}.{form}.gz" if compressed and form != "parquet" else f"{feed}.{form}"
+
+
+def jsonl(rows: Sequence[Row]) -> bytes:
+    """JSON lines: an object a line, UTF-8, Unix line ends, also behind the last one."""
+    text = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows).decode("utf-8")
+    return text.translate(_ESCAPES).encode("utf-8")
 
 
 class RowWriter(Protocol):
@@ -113,8 +119,7 @@ class _Jsonl(_Text):
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append rows."""
-        text = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows).decode("utf-8")
-        self._append(text.translate(_ESCAPES).encode("utf-8"))
+        self._append(jsonl(rows))
 
 
 class _Csv(_Text):

@@ -12,27 +12,21 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from gateway.cli import transcribe as module
 from gateway.cli.main import app
-from gateway.cli.offline import Transcription, Utterance
-from gateway.cli.transcribe import document, line, roles_of
-from gateway.config import Settings
+from gateway.cli.offline import Utterance
+from gateway.cli.transcribe import line, roles_of
 from gateway.errors import CallerError, ConfigError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
-from gateway.peers.recording import Recording
 from tests.cli.command import gateway
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "support-call.wav"
+HOLD = ROOT / "samples" / "hold-call.wav"
 MODELS = {"GATEWAY_MODELS_DIR": str(ROOT / "models" / "cache")}
 
 ASKED = Utterance(Role.AGENT, 61_480, 63_020, "Your PIN number?", "Your PIN number?", 0.9)
 ANSWERED = Utterance(Role.CUSTOMER, 63_500, 64_999, "It is 7392.", "It is ####.", 0.9)
-DONE = Transcription(70_000, (ASKED, ANSWERED), 0)
-
-
-def recording(*tracks: Track) -> Recording:
-    return Recording({each: np.zeros(1600, np.int16) for each in tracks})
+BOTH = (Track.INBOUND, Track.OUTBOUND)
 
 
 @pytest.fixture
@@ -43,60 +37,17 @@ def quiet_file(tmp_path: Path) -> Path:
 
 
 def test_who_speaks_on_which_track() -> None:
-    both = recording(Track.INBOUND, Track.OUTBOUND)
-    assert roles_of(both, None) == {Track.INBOUND: Role.CUSTOMER, Track.OUTBOUND: Role.AGENT}
-    assert roles_of(both, "inbound=agent,outbound=customer") == {
-        Track.INBOUND: Role.AGENT,
-        Track.OUTBOUND: Role.CUSTOMER,
-    }
-    assert roles_of(recording(Track.INBOUND), None) == {Track.INBOUND: Role.CUSTOMER}
-    assert roles_of(recording(Track.INBOUND), "inbound=agent") == {Track.INBOUND: Role.AGENT}
+    customer_first = {Track.INBOUND: Role.CUSTOMER, Track.OUTBOUND: Role.AGENT}
+    agent_first = {Track.INBOUND: Role.AGENT, Track.OUTBOUND: Role.CUSTOMER}
+    assert roles_of(BOTH) == roles_of(BOTH, mono=Role.AGENT) == customer_first
+    assert roles_of(BOTH, "inbound=agent,outbound=customer") == roles_of(BOTH, swapped=True) == agent_first
+    alone = (Track.INBOUND,)
+    assert roles_of(alone) == roles_of(alone, swapped=True) == {Track.INBOUND: Role.CUSTOMER}
+    assert roles_of(alone, "inbound=agent") == roles_of(alone, mono=Role.AGENT) == {Track.INBOUND: Role.AGENT}
     with pytest.raises(UsageError, match="both tracks are the agent's; give each its own role"):
-        roles_of(both, "inbound=agent")
+        roles_of(BOTH, "inbound=agent")
     with pytest.raises(UsageError, match="must be like"):
-        roles_of(both, "left=agent")
-
-
-def test_messages_are_what_the_webhook_would_get() -> None:
-    made = document(Path("calls/one.wav"), DONE, RedactionOutput.REDACTED, {Role.AGENT: "RE22", Role.CUSTOMER: "TT98"})
-    streams = [message.pop("streamId") for message in made["messages"]]
-    assert made == {
-        "file": "calls/one.wav",
-        "durationMs": 70_000,
-        "failed": 0,
-        "messages": [
-            {
-                "type": "transcript",
-                "externalConversationId": "one",
-                "sender": {"externalId": external, "role": role},
-                "autotranscribeResponse": {
-                    "message": "transcript",
-                    "start": start,
-                    "end": end,
-                    "utterance": [{"text": text}],
-                },
-            }
-            for external, role, start, end, text in [
-                ("RE22", "agent", 61_480, 63_020, "Your PIN number?"),
-                ("TT98", "customer", 63_500, 64_999, "It is ####."),
-            ]
-        ],
-    }
-    assert len(set(streams)) == 2
-
-
-@pytest.mark.parametrize(
-    ("redaction", "utterance"),
-    [
-        (RedactionOutput.REDACTED, {"text": "It is ####."}),
-        (RedactionOutput.UNREDACTED, {"text": "It is 7392."}),
-        (RedactionOutput.BOTH, {"text": "It is ####.", "unredactedText": "It is 7392."}),
-    ],
-)
-def test_which_texts_a_document_carries(redaction: RedactionOutput, utterance: dict[str, str]) -> None:
-    _, answered = document(Path("one.wav"), DONE, redaction)["messages"]
-    assert answered["autotranscribeResponse"]["utterance"] == [utterance]
-    assert answered["sender"] == {"externalId": "customer", "role": "customer"}
+        roles_of(BOTH, "left=agent")
 
 
 def test_lines_say_when_who_and_what() -> None:
@@ -110,17 +61,6 @@ def test_lines_say_when_who_and_what() -> None:
     assert styles[0] != styles[1]
 
 
-def test_what_could_not_be_recognised_is_told(quiet_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half_done(_settings: Settings, _call: Recording, _roles: Any) -> Transcription:
-        return Transcription(200, (ANSWERED,), 2)
-
-    monkeypatch.setattr(module, "_run", half_done)
-    ended = CliRunner().invoke(app, ["transcribe", str(quiet_file)])
-    assert ended.exit_code == 1
-    assert "It is ####." in ended.output
-    assert "2 utterances could not be recognised" in ended.output
-
-
 @pytest.mark.parametrize(
     ("content", "arguments", "says"),
     [
@@ -131,6 +71,15 @@ def test_what_could_not_be_recognised_is_told(quiet_file: Path, monkeypatch: pyt
         (np.zeros((800, 2), np.int16), ["--track-map", "inbound=boss"], "must be like"),
         (np.zeros((800, 2), np.int16), ["--track-map", "inbound=agent,outbound=agent"], "give each its own role"),
         (np.zeros((800, 2), np.int16), ["--config", "none.toml"], "cannot be read"),
+        (b"", [], "is empty"),
+        (np.zeros((800, 2), np.int16), ["--detailed-token"], "add --redaction-output unredacted"),
+        (np.zeros((800, 2), np.int16), ["--started-at", "noon"], "must be like 2026-"),
+        (np.zeros((800, 2), np.int16), ["--hide", "SHOES"], "must be one of CREDIT_CARD_NUMBER"),
+        (np.zeros((800, 2), np.int16), ["--format", "srt", "--format", "vtt"], "--output DIR is needed"),
+        (np.zeros((800, 2), np.int16), ["--format", "feeds"], "--output DIR is needed"),
+        (np.zeros((800, 2), np.int16), ["--force"], "give --output DIR"),
+        (np.zeros((800, 2), np.int16), ["call.wav", "other.wav"], "--output DIR is needed"),
+        (np.zeros((800, 2), np.int16), ["other.wav", "--output", "x", "--started-at", "2026-03-02"], "is one call's"),
     ],
 )  # fmt: skip
 def test_the_callers_mistakes(content: Any, arguments: list[str], says: str, tmp_path: Path) -> None:
@@ -143,6 +92,27 @@ def test_the_callers_mistakes(content: Any, arguments: list[str], says: str, tmp
     assert isinstance(ended.exception, CallerError)
     assert says in str(ended.exception)
     assert ended.stdout == ""
+
+
+def test_where_unredacted_text_is_forbidden_there_is_none(quiet_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_REDACTION__ALWAYS", "true")
+    ended = CliRunner().invoke(app, ["transcribe", str(quiet_file), "--redaction-output", "unredacted"])
+    assert isinstance(ended.exception, UsageError)
+    assert "GATEWAY_REDACTION__ALWAYS is set" in str(ended.exception)
+
+
+def test_nothing_is_overwritten_unasked(quiet_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "quiet.srt").write_text("mine")
+    asked = ["transcribe", str(quiet_file), "--output", str(out), "--format", "srt"]
+    ended = CliRunner().invoke(app, [*asked, "--format", "json"])
+    assert isinstance(ended.exception, UsageError)
+    assert "--skip-existing goes on, --force overwrites" in str(ended.exception)
+    # All of it is there: no model is needed to see that nothing is to be done.
+    ended = CliRunner().invoke(app, [*asked, "--skip-existing"])
+    assert (ended.exit_code, ended.output) == (0, "")
+    assert (out / "quiet.srt").read_text() == "mine"
 
 
 async def test_missing_models_are_named_with_their_cure(quiet_file: Path, tmp_path: Path) -> None:
@@ -181,22 +151,62 @@ async def test_the_sample_is_printed_line_by_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_the_sample_as_json_with_the_roles_changed(tmp_path: Path) -> None:
-    arguments = ["--json", "--track-map", "inbound=agent,outbound=customer", "--agent-id", "RE22"]
+    arguments = ["--json", "--swap-channels", "--agent-id", "RE22", "--hide", "email"]
     ended = await gateway("transcribe", str(SAMPLE), *arguments, cwd=tmp_path, **MODELS)
     assert (ended.code, ended.err) == (0, "")
     assert ended.json["durationMs"] == json.loads(SAMPLE.with_suffix(".json").read_text())["durationMs"]
-    first = ended.json["messages"][0]
+    first = ended.json["utterances"][0]
     assert first["sender"] == {"externalId": "customer", "role": "customer"}
-    assert first["autotranscribeResponse"]["utterance"][0]["text"].startswith("Thank you for calling")
-    assert {message["sender"]["externalId"] for message in ended.json["messages"]} == {"customer", "RE22"}
+    assert first["text"].startswith("Thank you for calling")
+    assert {one["externalId"] for one in ended.json["participants"]} == {"customer", "RE22"}
+    assert "example.com" not in ended.out
 
 
 @pytest.mark.slow
-async def test_one_channel_is_the_customer_and_silence_says_nothing(tmp_path: Path) -> None:
+async def test_a_folder_in_several_forms_where_one_file_is_no_recording(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    (calls / "may").mkdir(parents=True)
+    audio, _ = soundfile.read(HOLD, dtype="int16")
+    soundfile.write(calls / "may" / "hold.flac", audio, 8000)
+    soundfile.write(calls / "hold.ulaw", audio[:, 0], 8000, format="RAW", subtype="ULAW")
+    soundfile.write(calls / "quiet.wav", np.zeros(8000, np.int16), 8000)
+    (calls / "broken.wav").write_bytes(b"RIFF, but no more than that")
+    forms = [each for form in ("text", "json", "messages", "webhook", "srt", "vtt", "feeds") for each in ("-f", form)]
+    asked = ["transcribe", "calls", "-o", "out", "--redaction-output", "unredacted", "--detailed-token", *forms]
+    ended = await gateway(*asked, cwd=tmp_path, **MODELS)
+    assert (ended.code, ended.out) == (1, "")
+    first, last = ended.err.splitlines()
+    assert first.startswith("error: calls/broken.wav: no sound file that can be read")
+    assert last.startswith("3 of 4 recordings transcribed, 1 failed, ")
+    out = tmp_path / "out"
+    suffixes = (".json", ".messages.json", ".srt", ".txt", ".vtt", ".webhook.jsonl")
+    names = {f"{name}{suffix}" for name in ("hold", "quiet", "may/hold") for suffix in suffixes}
+    assert {
+        str(each.relative_to(out)) for each in out.rglob("*") if "version=1" not in str(each) and each.is_file()
+    } == names
+    both = json.loads((out / "may/hold.json").read_text())
+    assert {one["sender"]["role"] for one in both["utterances"]} == {"customer", "agent"}
+    assert all(one["tokens"] for one in both["utterances"])
+    said = [one["text"] for one in both["utterances"]]
+    assert [one["text"] for one in json.loads((out / "may/hold.messages.json").read_text())["items"]] == said
+    assert len(list((out / "utterances").rglob("may%2Fhold.jsonl"))) >= 1
+    before = {each: each.stat().st_mtime_ns for each in out.rglob("*") if each.is_file()}
+    (out / "may/hold.srt").unlink()
+    (calls / "broken.wav").unlink()
+    ended = await gateway(*asked, "--skip-existing", cwd=tmp_path, **MODELS)
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    after = {each: each.stat().st_mtime_ns for each in out.rglob("*") if each.is_file()}
+    assert [str(each.name) for each in after if after[each] != before[each]] == ["hold.srt"]
+    assert after.keys() == before.keys()
+
+
+@pytest.mark.slow
+async def test_one_channel_is_the_customer_and_languages_are_the_models(tmp_path: Path) -> None:
     call, _ = soundfile.read(SAMPLE, dtype="int16")
     soundfile.write(tmp_path / "mono.wav", call[: 8000 * 6, 1], 8000)
-    soundfile.write(tmp_path / "quiet.wav", np.zeros(8000, np.int16), 8000)
-    ended = await gateway("transcribe", "mono.wav", "--json", cwd=tmp_path, **MODELS)
-    assert {message["sender"]["role"] for message in ended.json["messages"]} == {"customer"}
-    ended = await gateway("transcribe", "quiet.wav", "--json", cwd=tmp_path, **MODELS)
-    assert (ended.code, ended.json["messages"], ended.json["durationMs"]) == (0, [], 1000)
+    ended = await gateway("transcribe", "mono.wav", "--json", "--language", "en-GB", cwd=tmp_path, **MODELS)
+    assert {one["sender"]["role"] for one in ended.json["utterances"]} == {"customer"}
+    assert ended.json["language"] == "en-GB"
+    ended = await gateway("transcribe", "mono.wav", "--language", "de-DE", cwd=tmp_path, **MODELS)
+    assert ended.code == 2
+    assert "--language de-DE: moonshine-tiny-en reads en;" in ended.err
