@@ -3,7 +3,7 @@
 A street is told by its last word (the spoken ones of the list in appendix C1 of USPS Publication 28, and their common
 abbreviations) and by the capitals of its name; where an address is asked for or named, a number and a street do without
 either. A town alone is no secret: it is one behind a street, or as the answer to a request. Zip codes are an entity of
-their own. The libraries usaddress and pyap parse what is known to be an address, and take ms where this takes µs.
+their own. Of libraries, pyap finds only addresses with their town, and usaddress needs to be told where one is.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from gateway.participants import Role
 from gateway.text.choice import Chosen
 from gateway.text.conversation import Piece
+from gateway.text.email import local_at_end
 from gateway.text.mask import apply, edits
 from gateway.text.numbers import Element, Token
 from gateway.text.policy import Entity
@@ -62,6 +63,18 @@ class Said:
             return
         self.spans = [Hidden(start, end, entity)]
         self.chosen = []
+        self.changed = True
+
+    def hide_span(self, start: int, end: int, entity: Entity) -> None:
+        """Hide ``text[start:end]``, and what is hidden already and reaches into it, as one."""
+        near: list[Hidden | Chosen] = [*self.spans, *self.chosen]
+        near = [one for one in near if one.start < end and start < one.end]
+        if any(one.start <= start and end <= one.end for one in near):
+            return
+        start, end = min([start, *(one.start for one in near)]), max([end, *(one.end for one in near)])
+        whole = Hidden(start, end, entity)
+        self.spans = sorted((*(one for one in self.spans if one not in near), whole), key=lambda one: one.start)
+        self.chosen = [one for one in self.chosen if one not in near]
         self.changed = True
 
     @property
@@ -116,6 +129,20 @@ class Memory:
             if len(said.tokens) > _MOST_PASSWORD:
                 return ()
         return ()
+
+    def hide_local(self, role: Role) -> None:
+        """``role`` goes on with an e-mail address of which earlier utterances ended with the first part."""
+        for said in list(self._said)[: -_BACK - 1 : -1]:
+            if said.role is not role:
+                if len(said.tokens) > _SMALL_TALK:
+                    return
+                continue
+            span = local_at_end(said.text, said.tokens, said.numbers)
+            if span is None:
+                return
+            said.hide_span(*span, Entity.EMAIL)
+            if span[0] > said.tokens[0].start:
+                return
 
     def find_card(self, role: Role, digits: str) -> bool:
         """Whether ``digits`` end a card's number that ``role`` began in earlier utterances; those are hidden then."""

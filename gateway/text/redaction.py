@@ -34,6 +34,7 @@ from gateway.text.conversation import (
     request_after,
     topics_after,
 )
+from gateway.text.email import begins_with_domain
 from gateway.text.finders import find
 from gateway.text.mask import MASK, apply, edits
 from gateway.text.memory import Memory, Said, is_mostly_numbers
@@ -154,6 +155,8 @@ class Redactor:
             told_here = first is not None and first.start < mention.start
             if mention.last and not told_here and opens(mention, self.policy):
                 self._memory.name_numbers(mention.entity)
+        if begins_with_domain(read.text, read.tokens, read.spans):
+            self._memory.hide_local(read.role)
         learned = [
             tuple(token.word for token in read.tokens if one.start <= token.start < one.end)
             for one in read.spans
