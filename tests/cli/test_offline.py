@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,19 @@ from numpy.typing import NDArray
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from gateway._native import mulaw, track
-from gateway.cli.offline import Transcription, listen, transcribe
+from gateway.cli.offline import Terms, Transcription, listen, transcribe
 from gateway.config import Settings, load
+from gateway.errors import UsageError
 from gateway.participants import Role
-from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Pcm, Session, Token
 from gateway.speech.moonshine import Moonshine, MoonshineSession
 from gateway.speech.partials import Partial
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.silero import Silero
 from gateway.speech.stage import SpeechStage
 from gateway.speech.track import Ending, Segment
+from gateway.speech.vocabulary import Phrase
+from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.redaction import Redactor
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +47,7 @@ WORDS = {
     600: "Seven three.",
     800: "",
     1200: "That is twenty two dollars.",
+    1400: "That was my PIN number.",
 }
 POISON = 1000
 
@@ -54,7 +60,7 @@ class Loudness:
         self.runs = self.asked = 0
 
     def acquire(self) -> int:
-        slot = len(self.used)
+        slot = next(free for free in itertools.count() if free not in self.used)
         self.used.add(slot)
         return slot
 
@@ -260,6 +266,73 @@ def test_settings_reach_the_endpointing() -> None:
     tracks = {Role.CUSTOMER: say((200, 960), (0, 640), (600, 960), (0, 1600))}
     assert len(run(tracks).utterances) == 2
     assert len(run(tracks, endpoint={"silence_ms": 800}).utterances) == 1
+
+
+def test_audio_may_come_in_pieces_of_any_length() -> None:
+    dice = np.random.default_rng(5)
+    parts = [part for hz in (200, 600, 200, 400) for part in ((hz, int(dice.integers(10, 60)) * 32), (0, 640))]
+    pcm = say((0, 333), *parts)
+    cuts = sorted(int(each) for each in dice.integers(0, len(pcm), 40))
+    pieces = np.split(pcm, [0, 0, *cuts, len(pcm)])
+    whole = run({Role.CUSTOMER: pcm, Role.AGENT: pcm})
+    assert len(whole.utterances) == 8
+    voice = Loudness()
+    assert transcribe({role: iter(pieces) for role in Role}, voice, PitchEngine(), settings()) == whole
+    assert not voice.used
+
+
+def test_a_track_that_cannot_be_read_ends_the_other() -> None:
+    def damaged() -> Iterator[Pcm]:
+        yield say((200, 960))
+        raise UsageError("damaged")
+
+    def endless() -> Iterator[Pcm]:
+        while True:
+            yield say((0, 1000))
+
+    voice = Loudness()
+    with pytest.raises(UsageError, match="damaged"):
+        transcribe(
+            {Role.CUSTOMER: endless(), Role.AGENT: damaged()}, voice, PitchEngine(), settings(asr={"threads": 2})
+        )
+    assert not voice.used
+
+
+def test_what_a_later_utterance_shows_to_be_secret_is_hidden() -> None:
+    tracks = {Role.CUSTOMER: say((0, 640), (600, 960), (0, 960), (1400, 960), (0, 960))}
+    done = run(tracks)
+    # The number alone is no secret; live, the store is redacted again for what comes after it.
+    assert [one.text for one in done.utterances] == [WORDS[600], WORDS[1400]]
+    redactor = Redactor()
+    first = redactor.redact(WORDS[600], Role.CUSTOMER)
+    (revised,) = redactor.redact(WORDS[1400], Role.CUSTOMER).revised
+    assert first.text == WORDS[600]
+    assert said(done)[0] == (Role.CUSTOMER, revised.text) == (Role.CUSTOMER, "##.")
+
+
+def test_terms_say_what_is_hidden_and_asked_for() -> None:
+    class Timed(PitchEngine):
+        def open(self, options: DecodeOptions = PLAIN) -> Session:
+            self.asked = options
+            return super().open(options)
+
+        def step(self, jobs: Sequence[Job]) -> list[Hypothesis]:
+            words = (Token("Twenty", 100, 300, 0.5), Token("two.", 400, 60_000, 0.25))
+            return [replace(one, text="Twenty two.", tokens=words) for one in super().step(jobs)]
+
+    engine = Timed()
+    options = DecodeOptions(word_times=True, vocabulary=(Phrase("Quonset"),))
+    tracks = {Role.CUSTOMER: say((0, 1024), (200, 960), (0, 1024))}
+    (one,) = transcribe(tracks, Loudness(), engine, settings(), terms=Terms(options=options)).utterances
+    assert engine.asked == options
+    # On the recording's clock, within the utterance, and as formatted.
+    (word,) = one.tokens
+    assert (word.content, word.end_ms, word.confidence) == ("22.", one.end_ms, 0.25)
+    assert one.start_ms <= word.start_ms < one.start_ms + 300
+    asked = {Role.AGENT: say((0, 640), (400, 960), (0, 960), (600, 960), (0, 960))}
+    shown = transcribe(asked, Loudness(), PitchEngine(), settings(), terms=Terms(Policy(DEFAULT.active - {Entity.PIN})))
+    assert "#" in run(asked).utterances[1].redacted
+    assert "#" not in shown.utterances[1].redacted
 
 
 # --- the real models --------------------------------------------------------------------------------------------
