@@ -56,9 +56,17 @@ _IS = r"(?:\s*[,:]|'s|\s+(?:is|was|as))(?:\s+(?:it's|it\s+is|that's|um+,?|uh+,?|
 _KIN = (
     r"(?:husband|wife|spouse|partner|fianc\w+|boyfriend|girlfriend|ex|son|daughter|kid|child|mother|father|mom|dad|mum|brother|sister"
     r"|uncle|aunt|cousin|nephew|niece|grand\w+|friend|boss|manager|supervisor|colleague|coworker|co-worker|assistant"
-    r"|secretary|neighbor|neighbour|roommate|landlord|tenant|lawyer|attorney|doctor|dentist|nurse|teacher)"
+    r"|secretary|neighbor|neighbour|roommate|landlord|tenant|lawyer|attorney|doctor|dentist|nurse|teacher)(?:-in-law)?"
 )
-_NOUN = r"(?:(?:full|first|last|middle|maiden|legal|given|family|second|sur|nick|user's)[\s-]?)?name"
+# "Street name", "the name of the company": of things.
+_THINGS = (
+    r"(?:street|product|company|business|brand|model|city|town|bank|store|plan|file|host|domain|screen|user|pet|dog|cat|school"
+    r"|item|building|device|network|medication|drug|team|movie|app|site|website)"
+)
+_OF_THINGS = re.compile(
+    rf"\b{_THINGS}(?:'s)?\s+name|\bname\s+of\s+(?:the|your|that|my|a)\s+(?:\w+\s+)?{_THINGS}", re.IGNORECASE
+)
+_NOUN = r"(?:(?:full|first|last|middle|maiden|legal|given|family|second|sur|nick)[\s-]?)?name"
 # (?i:…) around the words: only the name itself is told by its capitals.
 _CUES = (
     rf"(?i:\b{_NOUN}(?:\s+(?:on|for|of)\s+(?:the|my|your|this|that)\s+(?:\w+\s+)?\w+)?{_IS}){_NAMED}",
@@ -70,19 +78,31 @@ _CUES = (
     rf"(?i:\b(?:by\s+the\s+name\s+of|in\s+the\s+name\s+of|under\s+the\s+name|named|goes\s+by|ask(?:ed)?\s+for|call\s+me)\s+){_NAMED}",
     rf"(?:\b(?i:mister|missus|mrs?|ms|dr|prof(?:essor)?)\b\.?\s+|\b(?:Miss|Doctor|miss|doctor|Sister|Father|Officer)\s+){_NAMED}",
     rf"(?i:\b(?:my|your|his|her|our|their)\s+(?:\w+\s+)?{_KIN},?\s+(?:is\s+(?:called\s+)?|named\s+|called\s+)?){_NAMED}",
-    rf"(?i:(?<!do\s)\b(?:am\s+i|are\s+you|i'm|i\s+am|is\s+this|you're)\s+){_NAMED}(?=\s*(?:[.,?!]|$)|(?i:\s+(?:calling|from|with|here|and|speaking|at)\b))",
+    rf"(?i:(?<!do\s)\b(?:am\s+i|are\s+you|i'm|i\s+am|you're)\s+){_NAMED}(?=\s*(?:[.,?!]|$)|(?i:\s+(?:calling|from|with|here|and|speaking|at)\b))",
     rf"(?i:\b(?:this|that|it)(?:\s+is|'s)\s+){_NAMED}(?=(?i:,?\s+(?:speaking|calling|here|again|from|with)\b))",
     rf"(?i:\bthis\s+is\s+){_NAMED}(?=\s*(?:[.,?!]|$))",
-    rf"(?i:\b(?:hi|hello|hey|thanks|thank\s+you|welcome\s+back|good\s+(?:morning|afternoon|evening)|goodbye|bye|sorry|okay|dear)\b"
+    rf"(?i:\b(?:hi|hello|hey|thanks|thank\s+you|you're\s+welcome|no\s+problem|got\s+it|great|perfect|wonderful"
+    rf"|excellent|alright|hold\s+on|nice\s+to\s+meet\s+you|welcome\s+back|good\s+(?:morning|afternoon|evening)|goodbye|bye|sorry|okay|dear)\b"
     rf"(?:\s+(?:again|so\s+much|very\s+much))?,?\s+){_NAMED}(?=\s*(?:[.,?!]|$))",
-    rf"(?:^|(?<=[.?!]\s)){_NAMED}(?=(?i:,?\s+(?:speaking|calling|is\s+(?:my|the|his|her|your)\s+(?:\w+\s+)?name))\b)",
+    rf"(?:^|(?<=[.?!,]\s)){_NAMED}(?=(?i:,?\s+(?:speaking|calling|here(?=\s*[.,!]|$)|is\s+(?:my|the|his|her|your)\s+(?:\w+\s+)?name))\b)",
+    rf"(?i:\b(?:holder|beneficiary|patient|subscriber|policyholder|owner|recipient|technician|user)(?:'s|\s+is|\s+was|\s+named|,)\s+){_NAMED}",
+    rf"(?i:\b(?:on\s+behalf\s+of|belongs\s+to|assigned\s+to|married\s+to|appointment\s+with|meeting\s+with)\s+){_NAMED}",
+    rf"(?i:\b(?:is|was)\s+){_NAMED}(?=(?i:\s+(?:there|available|around|home)\b))",
+    rf"(?i:\blet\s+){_NAMED}(?=(?i:\s+know\b))",
+    rf"{_NAMED}(?=['’]s\s+(?i:account|policy|order|phone|card|birthday|number|plan|subscription|email|address|profile|file|name)\b)",
     rf"(?i:\b{_NOUN}\b[^.?!]{{0,30}}?\b|\bspel(?:l(?:ed|s|ing)?|t)\b(?:\s+(?:it|that|like|as|is|with))?[\s,:]+){_SPELLED}",
     rf"(?<!\bthe\s)(?<!\ba\s)(?<!\ban\s){_NAMED}(?=,?\s+(?i:spelled|with\s+an?\s+[a-z]\b))",
 )
+# An agent asks for the caller so; a caller would ask for the company.
+_IS_THIS = re.compile(rf"(?i:\bis\s+this\s+){_NAMED}(?=\s*(?:[.,?!]|$))")
+_AND_NAME = re.compile(rf"\s+(?:and|&)\s+{_NAMED}")
+_COMMA_NAME = re.compile(rf",\s+{_NAMED}(?=\s*(?:[.,]|$))")
+_THATS_SPELLED = re.compile(rf"(?i:\b(?:that's|it's|that\s+is|so)\s+){_SPELLED}")
 _CUED = tuple(re.compile(one) for one in _CUES)
 # One of these stands in every cue: most utterances have none.
 _HINT = re.compile(
-    r"name|speak|talk|spoke|chat|connect|meet|deal|transfer|put|forward|send|under|call|ask|goes|mister|missus|mr|ms|dr|prof|miss|doctor"
+    r"name|['’]s\b|is\b|was\b|let|behalf|belongs|assigned|married|with\b|calling|here|great|perfect|wonderful|excellent|alright|hold"
+    r"|you're|no\s|got|nice|speak|talk|spoke|chat|connect|meet|deal|transfer|put|forward|send|under|call|ask|goes|mister|missus|mr|ms|dr|prof|miss|doctor"
     rf"|sister|father|officer|{_KIN}|am\b|i'm|are\s+you|you're|this|that|it|hi\b|hello|hey|thank|welcome|good|bye|sorry|okay"
     r"|dear|spel|with\s+an?\s",
     re.IGNORECASE,
@@ -114,17 +134,21 @@ _ALSO_WORDS = vocabulary(
 )
 _MONTHS = vocabulary("april august may june")
 _OF_TIME = vocabulary("in on since until till by last next this of from through late early mid")
+_LOOK_BEHIND = 16
+_LETTERS = ", x, x"
 _MOST_WORDS = 5
 _FRESH = 2
 
 
 def find_names(text: str, tokens: Sequence[Token], _numbers: Sequence[Element], context: Context) -> list[Hidden]:
     """Names in ``text``, left to right."""
-    spans = _cued(text, unfinished=context.unfinished)
     topic = context.topics.get(Entity.NAME)
-    if topic is not None and topic.by is context.role and (topic.ago <= _FRESH or not topic.answered):
-        spans += _answer(text)
-    spans += _again(text, tokens, context.names)
+    asked = topic is not None and topic.by is context.role and (topic.ago <= _FRESH or not topic.answered)
+    spans = _spans(text, tokens, context, asked=asked)
+    if context.unfinished and text[-2:-1] in ("", " ", ",", "-", ".") and text[-1:].isalpha():
+        # A letter at the end may be the first of those that spell a name.
+        longer = _spans(text + _LETTERS, tokens, context, asked=asked)
+        spans += [(start, min(end, len(text))) for start, end in longer if start < len(text)]
     found: list[Hidden] = []
     for start, end in sorted(spans):
         if found and start < found[-1].end:
@@ -134,6 +158,18 @@ def find_names(text: str, tokens: Sequence[Token], _numbers: Sequence[Element], 
     return found
 
 
+def _spans(text: str, tokens: Sequence[Token], context: Context, *, asked: bool) -> list[tuple[int, int]]:
+    spans = _cued(text, unfinished=context.unfinished)
+    if context.role is Role.AGENT:
+        spans += _told_by(_IS_THIS, text)
+    if asked:
+        spans += _answer(text)
+    spans += [span for _, end in spans if (span := _next_name(_AND_NAME, text, end)) is not None]
+    if spans or asked or context.names or context.named(Entity.NAME):
+        spans += [_letters(match) for match in _THATS_SPELLED.finditer(text)]
+    return spans + _again(text, tokens, context.names)
+
+
 def expected_of(text: str, role: Role) -> Role | None:
     """Who is to tell a name after ``text``, said by ``role``; None where none is asked for or announced."""
     if _MAY_ASK.search(text) is None:
@@ -141,7 +177,7 @@ def expected_of(text: str, role: Role) -> Role | None:
     if _DANGLES.search(text) is not None:
         return role
     other = Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
-    return other if _ASKS.search(text) is not None else None
+    return other if _ASKS.search(text) is not None and _OF_THINGS.search(text) is None else None
 
 
 def learned_from(text: str, spans: Iterable[Hidden]) -> list[str]:
@@ -161,12 +197,23 @@ def _cued(text: str, *, unfinished: bool) -> list[tuple[int, int]]:
         return [] if not unfinished else _begun(text)
     spans: list[tuple[int, int]] = []
     for pattern in _CUED:
-        for match in pattern.finditer(text):
-            start, end = match.span("name")
-            trimmed = _trim(text, start, end)
-            if trimmed is not None:
-                spans.append(trimmed)
+        spans += _told_by(pattern, text)
     return spans + _begun(text) if unfinished else spans
+
+
+def _told_by(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
+    found = (
+        _trim(text, *match.span("name"))
+        for match in pattern.finditer(text)
+        if _OF_THINGS.search(text, max(0, match.start() - _LOOK_BEHIND), match.start("name")) is None
+    )
+    return [span for span in found if span is not None]
+
+
+def _next_name(pattern: re.Pattern[str], text: str, at: int) -> tuple[int, int] | None:
+    """The name that goes on at ``at``: "Bob and Linda", "Smith, John"."""
+    match = pattern.match(text, at)
+    return _trim(text, *match.span("name")) if match is not None else None
 
 
 def _begun(text: str) -> list[tuple[int, int]]:
@@ -194,15 +241,19 @@ def _answer(text: str) -> list[tuple[int, int]]:
     opener = _OPENERS.match(text)
     start = opener.end() if opener is not None else 0
     spelled = _ANSWER_SPELLED.search(text, start)
-    spans = []
-    if spelled is not None:
-        spans.append((spelled.start("name"), spelled.start("name") + len(spelled["name"].rstrip(" ."))))
+    spans = [_letters(spelled)] if spelled is not None else []
     match = _ANSWER.match(text, start)
     if match is not None and len(match.group().split()) <= _MOST_WORDS:
         trimmed = _trim(text, *match.span("name"))
-        if trimmed is not None:
+        while trimmed is not None:
             spans.append(trimmed)
+            trimmed = _next_name(_COMMA_NAME, text, trimmed[1])
     return spans
+
+
+def _letters(match: re.Match[str]) -> tuple[int, int]:
+    """Span of a spelled name without the stop behind its last letter."""
+    return match.start("name"), match.start("name") + len(match["name"].rstrip(" ."))
 
 
 def _again(text: str, tokens: Sequence[Token], names: Sequence[str]) -> list[tuple[int, int]]:

@@ -32,7 +32,7 @@ from gateway.text.runs import HOMOPHONES, JOINERS, Run, find_runs, only_joiners
 __all__ = ["hide_addresses", "hide_numbers"]
 
 _ADDRESS_CUES = vocabulary("email emails mail gmail hotmail mailbox")
-_DOTS = vocabulary("dot underscore")
+_DOTS = vocabulary("dot underscore dash hyphen")
 # Tokens from the end in which a cue counts.
 _CUE_REACH, _DOT_REACH = 8, 4
 # What would make an address of an unfinished one.

@@ -37,6 +37,10 @@ def names(*said: str) -> list[str]:
         ("Robert Chen speaking.", ["Robert Chen"]),
         ("My last name is spelled K, O, W, A, L.", ["K, O, W, A, L"]),
         ("Thanks, Walter.", ["Walter"]),
+        ("My name is Bob and Linda is my wife.", ["Bob", "Linda"]),
+        ("You can call me Bob. Let Brian know.", ["Bob", "Brian"]),
+        ("On behalf of Rosa Diaz, it's Denise's account.", ["Rosa Diaz", "Denise"]),
+        ("Is Linda available?", ["Linda"]),
     ],
 )
 def test_a_name_is_told_by_the_words_around(text: str, found: list[str]) -> None:
@@ -54,6 +58,8 @@ def test_a_name_is_told_by_the_words_around(text: str, found: list[str]) -> None
         "We moved from Boston to Denver in May.",
         "I'm sorry, that's the Galaxy with an A.",
         "Thank you for calling. This is Spanish.",
+        "The street name is Maple, the product's name is Galaxy Watch.",
+        "Great, Tuesday works. Is this Verizon? Today's account is fine.",
         "",
     ],
 )
@@ -68,6 +74,9 @@ def test_other_words_stay(text: str) -> None:
         ("Who am I speaking with?", "Sure, it's Siobhan O'Malley, and I need help.", ["Siobhan O'Malley"]),
         ("And the name on the card?", "Maria J. Lopez.", ["Maria J. Lopez"]),
         ("How do you spell your last name?", "Sure. L as in Larry, E, E.", ["L as in Larry, E, E"]),
+        ("Last name first, please: what's your name?", "Smith, John.", ["Smith", "John"]),
+        ("May I have your name?", "Kim. That's K I M.", ["Kim", "K I M"]),
+        ("What's the street name?", "Maple.", []),
         ("What's your name?", "Why do you need it?", []),
         ("Can I get your name?", "Yes.", []),
         ("Can I get your name?", "I have it on the account.", []),
@@ -91,6 +100,10 @@ def test_so_many_names_are_known_and_no_more() -> None:
     assert redactor.redact("So Zobz knows Aoba.", AGENT).text == "So #### knows Aoba."
 
 
+def test_who_is_asked_for_by_an_agent() -> None:
+    assert Redactor(WITH_NAMES).redact("Is this Hector?", AGENT).text == "Is this ######?"
+
+
 def test_names_are_shown_where_the_policy_says_so() -> None:
     assert Redactor().redact("My name is Robert Chen.", CUSTOMER).text == "My name is Robert Chen."
 
@@ -111,7 +124,13 @@ def test_who_is_to_tell_a_name(text: str, teller: Role | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["My name is Robert Chen and I", "Robert Chen speaking.", "This is Angela Whitfield calling", "Hi, Mr. Lee."],
+    [
+        "My name is Robert Chen and I",
+        "Robert Chen speaking.",
+        "This is Angela Whitfield calling",
+        "Hi, Mr. Lee.",
+        "It is spelled K, O, W.",
+    ],
 )
 def test_no_beginning_of_a_text_shows_a_name(text: str) -> None:
     redactor = Redactor(WITH_NAMES)
