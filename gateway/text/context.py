@@ -19,13 +19,15 @@ __all__ = ["Context", "Finder", "Topic"]
 class Topic:
     """An entity that was asked for or announced, ``ago`` utterances before (1: by the last one).
 
-    ``by`` is who is to tell it; ``answered`` whether something of it was hidden since; ``firm`` as in a mention.
+    ``by`` is who is to tell it; ``answered`` whether something of it was hidden since; ``firm`` as in a mention;
+    ``question``: of a password, that a security question was spoken of.
     """
 
     by: Role
     ago: int
     answered: bool = False
     firm: bool = True
+    question: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gateway.participants import Role
 from gateway.text import names as persons
 from gateway.text.context import Topic
 from gateway.text.mentions import SECRETS, Mention
-from gateway.text.password import expected_of
+from gateway.text.password import TOPIC_UTTERANCES, topic_after
 from gateway.text.policy import Entity, Policy
 from gateway.text.recognise import is_card
 
@@ -33,9 +33,6 @@ MAX_UTTERANCES = 40
 
 AFTER_UTTERANCES = 2
 """Once the secret is told completely, so many utterances without a number end that time."""
-
-TOPIC_UTTERANCES = 4
-"""So long may the answer to a question take."""
 
 CARD_UTTERANCES = 6
 """So long is a card a matter of the talk that was only spoken of."""
@@ -133,17 +130,18 @@ def topics_after(
     following = {
         entity: replace(topic, ago=topic.ago + 1, answered=topic.answered or entity in found)
         for entity, topic in topics.items()
-        if topic.ago < TOPIC_UTTERANCES
+        if topic.ago < TOPIC_UTTERANCES and entity is not Entity.PASSWORD
     }
     other = Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
     for mention in mentions:
         if mention.entity not in _TOLD_OTHERWISE and mention.entity not in SECRETS:
             asks = "?" in text[mention.end :] or role is Role.AGENT
             following[mention.entity] = Topic(other if asks else role, 1, mention.entity in found, mention.firm)
-    if any(mention.entity is Entity.PASSWORD for mention in mentions):
-        teller = expected_of(text, role)
-        if teller is not None and Entity.PASSWORD not in found:
-            following[Entity.PASSWORD] = Topic(teller, 1)
+    before, named = topics.get(Entity.PASSWORD), any(one.entity is Entity.PASSWORD for one in mentions)
+    if before is not None or named or Entity.PASSWORD in found:
+        password = topic_after(before, text, role, named=named, found=Entity.PASSWORD in found)
+        if password is not None:
+            following[Entity.PASSWORD] = password
     teller = persons.expected_of(text, role)
     if teller is not None:
         following[Entity.NAME] = Topic(teller, 1)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.text.password_cues import NAMING
 from gateway.text.policy import Entity
 
 __all__ = ["SECRETS", "Mention", "find_mentions"]
@@ -44,17 +45,14 @@ _NAMES: Mapping[str, str] = {
       | pen \s+ (?: number | code )                            # how recognizers hear "PIN number"
       | personal \s+ identification \s+ number
       | (?: access | pass | confirmation | secret | door | gate | alarm | unlock | entry | voicemail | one [- ] time )
-        \s* code
+        \s* code (?! \s+ (?: word | phrase ) )
       """,
     "SSN": r"""
         social \s+ security
       | (?: your | my | his | her | their | full | husband's | wife's ) \s+ social (?! \s+ media )
       | s [. ] \s? s [. ] \s? n\b \.? | ssn | socials? \s+ number | tax \s+ id | itin
       """,
-    "PASSWORD": r"""
-        pass \s? words? | pass \s? phrases? | key \s+ phrases?
-      | (?: code | secret | memorable | safe | security | magic | verbal ) \s+ words?
-      """,
+    "PASSWORD": NAMING,
     "PHONE_NUMBER": r"""
         (?: phone | telephone | cell | cellphone | mobile | call \s? back | contact | fax | landline | direct )
         \s+ (?: phone \s+ )? (?: number | line | no\b )
@@ -78,7 +76,7 @@ _MENTION = re.compile(
 _HINT = re.compile(
     r"card|cv[vcn]|c[. ]\s?v|code|digit|number|expir|exp\s|visa|amex|american|pin|p[. ]\s?i|pen\s|social|ssn|s[. ]\s?s"
     r"|tax\s|itin|pass|word|phrase|phone|cell|mobile|line|area|call|reach|text|ring|contact|birth|dob|d\.|born|zip|post|mail"
-    r"|address|live|name",
+    r"|address|live|name|answer|question|maiden|pet|mascot|gr[eo]w|school|nickname",
     re.IGNORECASE,
 )
 # "4 1 is my PIN", "that's my PIN": the number came first.

@@ -1,183 +1,63 @@
-"""Passwords: told, spelled, asked for and given in the next turn, read back, or named after they were said.
+"""Passwords: told, spelled, asked for and given in a later turn, read back, or named after they were said.
 
-A password may be any words, so it is told by what stands around it: it begins behind "my password is" (or behind the
-small talk of an answer) and ends with its sentence, or where another clause begins.
+A password may be any words, so it is told by what stands around it: it begins behind "my password is", or behind the
+small talk of an answer, and ends with its sentence or where another clause begins. An answer is hidden whole unless it
+is clearly none: a question, a refusal, a sentence about the password. Answers to security questions count as
+passwords. The words it goes by: :mod:`gateway.text.password_cues`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.participants import Role
-from gateway.text.context import Context
+from gateway.text import password_cues as cues
+from gateway.text.context import Context, Topic
 from gateway.text.numbers import NUMBER_WORDS, Element, Token, vocabulary
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
-__all__ = ["expected_of", "find_passwords", "names_the_last"]
+__all__ = ["TOPIC_UTTERANCES", "expected_of", "find_passwords", "names_the_last", "topic_after"]
 
-_NOUN = (
-    r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?|(?:code|secret|memorable|safe|security|magic|verbal)\s+words?"
-    r"|key\s+phrases?)"
-)
-_OWNER = r"(?:(?:my|the|our|your|his|her|their|a)\s+)"
-_CASES = r"(?:lower\s?case|upper\s?case|capital|small|lower|upper)"
-# Words behind "the password" that begin no password.
-_NEXT = (
-    r"(?!(?:to|for|that|this|i|is|was|on|and|or|reset|resets|link|manager|field|box|page|screen|again|you|we|they|from|in|at|it"
-    r"|please|first|now|hint|but|because|not|if|when|as|your|my|the|so|then|there|here|over|with|by|too|instead|multiple"
-    r"|several|twice|once|three|two|wrong|correctly|incorrectly|just|today|yesterday|online|option|prompt|which|who|he|she"
-    r"|everywhere|anywhere|protection|protected|policy|recovery|change|changes|requirements?|of|a|an|work|works|worked|easier"
-    r"|harder|stronger|simpler|longer|shorter|safe|somewhere|down|sir|ma'am|really|be|been|being|question|questions|issue"
-    r"|might|may|will|would|can|could|should|must|has|had|have|did|do|does|doesn't|didn't|isn't|wasn't|won't|'s)\b)"
-)
-_WHO = r"(?:i|we|you|he|she|they)"
-_IS = (
-    r"(?:(?:is|was|might\s+be|may\s+be|could\s+be|will\s+be|should\s+be|would\s+be|used\s+to\s+be|must\s+be|to\s+be"
-    r"|ha[sd]\s+(?:always\s+)?been|equals|says|reads|goes)\b(?!\s+(?:set|changed|reset|updated|switched)\b)"
-    r"|(?:is|was|got|were)\s+(?:set|changed|reset|updated|switched)\s+(?:back\s+)?to\b)"
-)
-_TOLD = re.compile(
-    rf"\b{_NOUN}(?:\s+(?:that\s+)?{_WHO}\s+(?:[\w']+\s+){{0,4}}?[\w']+)?"
-    rf"(?:\s+(?:on|for|to|of|in|that|here|there)\b(?:\s+(?!is\b|was\b)[\w']+){{0,5}}?)?(?:,\s[^.,?!]{{1,30}},)?"
-    rf"(?:\s*[:=]|'s\b|,?\s+(?:which\s+)?{_IS})\s*"
-    rf"|\b{_NOUN}[^.?!]{{0,40}}[,?.]\s+(?:(?:okay|yes|yeah|sure|so|now|well|um|uh)[\s,.]+)*(?:it's|it\s+is|it\s+was|that's|that'd\s+be)\s+"
-    rf"(?!{_OWNER}(?:\w+\s+)?{_NOUN})"
-    rf"|\b(?:set|sets|change|changed|reset|made|make|switched|updated)\s+(?:it|(?:{_OWNER})?(?:\w+\s+)?{_NOUN})\s+(?:back\s+)?(?:to|as)\b\s*"
-    r"|\bnow\s+(?:it's|it\s+is)\s+"
-    rf"|\b{_NOUN},?\s+(?:i|we)\s+(?:have|had|use|used|put|chose|picked|set|got|wrote)\b(?:\s+(?:is|was)\b)?\s*"
-    rf"|\b(?:with|use|using|try|tried|enter|entered|typed|put\s+in|say|said|make|making|(?:gave|give|sent|told)\s+\w+)\s+"
-    rf"(?:{_OWNER})?(?:\w+\s+)?{_NOUN},?\s+{_NEXT}"
-    rf"|(?<!what\s)(?<!which\s)(?<!where\s)\b(?:is|was)\s+{_OWNER}{_NOUN}\s+{_NEXT}(?=[^.!]*\?)"
-    rf"|(?:^\W*|,\s+(?:and\s+)?){_NOUN},?\s+{_NEXT}(?=[\w']+(?:\s+[\w']+){{0,2}}[.!]?$)"
-    rf"|\b{_NOUN}\s+{_WHO}\s+(?:[\w']+\s+){{0,3}}[\w']+,\s+{_NEXT}(?=[\w\s']{{2,40}},)"
-    rf"|\b{_NOUN},?\s+(?=(?:[a-z][,.]?\s+){{2}}|\w*[a-z]\w*\d|{_CASES}\b)",
-    re.IGNORECASE,
-)
-# What "the password is" goes on with where none is told.
-_NO_VALUE = re.compile(
-    r"(?:not|no|never|incorrect|wrong|invalid|expired|required|case|too|the\s+same|same|locked|weak|strong|reset|changed"
-    r"|needed|being|what|something|anything|correct|good|fine|ready|supposed|going|on|in|at|for|up|about|your|really|saved"
-    r"|stored|encrypted|sent|working|accepted|rejected|secure|there|here|gone|lost|forgotten|unknown|blank|empty|optional"
-    r"|different|asking|(?:an?|the)\s+(?:problem|issue|one|only|reason|thing|question|hint|secret|must|requirement)|that|this|it|how|why|when|where|which|who"
-    r"|longer|shorter|important|private|confidential|hidden|to\s+be|eight\s+characters|easier|harder|simpler|stronger|everywhere|always|also|only\s+for|just\s+for"
-    r"|visible|temporary|protected|safe|old(?=\s*(?:$|[.,?!]))|out\s+of\s+date|stuck|failing|broken|missing|mandatory|right|okay|ok|set|due"
-    r"|by|with|and|or|but|if|so|because|to|of|from|please|thanks|been|in|not|me|us|my\s+email)\b(?!\s+(?:underscore|dash|dot)\b)|n't\b",
-    re.IGNORECASE,
-)
-_FILLERS = re.compile(
-    r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|well|so|like|actually|just|still|currently|probably|basically|let\s+me\s+(?:see|think|check|look)|the\s+word"
-    r"|i\s+(?:think|believe|guess)|it's|it\s+is|that's|gonna\s+be|going\s+to\s+be|all\s+(?:one\s+word|lower\s*case|upper\s*case|caps|small\s+letters)|either|quote|spelled)\b[\s,.…]*)+",
-    re.IGNORECASE,
-)
-_CLAUSE = re.compile(
-    r"[.?!](?=\s|$)|;|…"
-    r"|\s+to\s+(?:open|log|get|sign|access|enter|unlock|start)\b"
-    r"|,?\s+(?:(?:and|so|then|but|because|if|when|since|which)\s+(?:i|i'm|i've|i'll|i'd|it|it's|that|that's|then|my|we|you|can"
-    r"|could|now|he|she|they|there|the|this|please)\b"
-    r"|but\b|because\b|please\b|thanks\b|thank\s+you\b|yesterday\b|today\b|last\s+(?:week|night|month|year)\b|now\s+it's\b|can\s+(?:you|i|we)\b|could\s+you\b|if\s+(?:you|i|that)\b"
-    r"|i\s+(?:think|believe|guess|mean|hope)\b|is\s+that\b|does\s+that\b|(?:with|in)\s+(?:an?\s+|all\s+)?(?:capital|caps|lower|upper"
-    r"|small|big|little)\w*|all\s+(?:one\s+word|lower|upper|caps|small|together)\w*|no\s+spaces?\b|is\s+my\s+password\b"
-    r"|is\s+the\s+password\b)"
-    r"|,\s+(?:got\s+it|right|correct|okay|ok|with|and\s+the|all|it|it's|that|that's|is|i\s+\w+|doesn't|does|isn't|won't|didn't|the\s+password|i'm|do|did|you|we|my|sir|ma'am|if|so"
-    r"|not|or\s+at|or\s+something)\b",
-    re.IGNORECASE,
-)
-_BACKWARD = re.compile(
-    rf"(?P<value>(?:[\w'.,-]+\s+){{1,8}}?)(?:is|was|will\s+be|would\s+be)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
-    rf"|(?P<last>(?:[\w']+[\s,-]+){{1,8}}?)(?:[,.]?\s*\b(?:that's|that\s+is|that\s+was|it's)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
-    rf"|(?<=,\s){_OWNER}(?:\w+\s+)?{_NOUN}[.?!]?$)"
-    rf"|\b(?:use|used|using|try|put|put\s+in|entered|enter|typed|have|had|got)\s+(?P<used>(?:[\w'.,-]+\s+){{1,6}}?)(?:as|for)\s+{_OWNER}"
-    rf"(?:\w+\s+)?{_NOUN}\b",
-    re.IGNORECASE,
-)
-_NO_SUBJECT = re.compile(
-    r"(?:.*\b)?(?:that|this|it|it's|what|which|where|here|there|who|how|why|think|know|sure|believe|says|said|so|everything"
-    r"|name|one|of|those|question|thing|problem|again|in|up|down|one|another|anything|something)\s*$",
-    re.IGNORECASE,
-)
-_LAST = re.compile(
-    rf"\b(?:that's|that\s+is|that\s+was|this\s+is|it's|that'd\s+be)\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b"
-    rf"|\b(?:is|was)\s+that\s+{_OWNER}(?:\w+\s+)?{_NOUN}\b",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    rf"\b(?:what|what's|which|tell|telling|give|giving|say|state|speak|read|provide|confirm|verify|spell|have|get|share|know"
-    rf"|remember|need|repeat|hear|ask\s+for|ahead\s+with)\b(?!\s+to\s+(?:reset|change|update))[^.?!]{{0,40}}?\b{_NOUN}"
-    rf"|\b{_NOUN}\s*,?\s+please\b|\b{_NOUN}\b.*\bwhat(?:'s|\s+is|\s+was)\s+it\b"
-    rf"|(?:^|[.!?,]\s+)(?!(?:is|was|does|did|has|are|can|will|isn't|do|when|why|how|where|so)\b)(?:[\w']+,?\s+){{0,5}}{_NOUN}\b[^.?!]{{0,30}}\?"
-    rf"|^\W*(?:[\w']+\s+){{0,3}}{_NOUN}[.\s]*$",
-    re.IGNORECASE,
-)
-# A new one is made: that is told even where others are reset.
-_CHOOSES = re.compile(
-    rf"\b(?:what|which)\b[^.?!]*\b{_NOUN}\s+to(?:\s+be)?\s*\?|\byou\s+(?:like|want)\b[^.?!]*\b{_NOUN}\s+to\s+be\b",
-    re.IGNORECASE,
-)
-_NO_ASK = re.compile(
-    r"\b(?:reset|change|changed|update|forgot|forgotten|forget|recover|lost|new|link|must|never|don't|do\s+not|can't|cannot"
-    r"|couldn't|didn't|won't|shouldn't|requirements?|manager)\b",
-    re.IGNORECASE,
-)
-_DANGLES = re.compile(
-    rf"\b{_NOUN}(?:\s+(?:on|for|to)(?:\s+[\w']+){{1,4}})?\s*(?:is|was|'s|will\s+be|:)?[\s,.:…\-]*(?:um+|uh+|it's)?[\s,.…\-]*$",
-    re.IGNORECASE,
-)
-_COPULA = re.compile(r"(?:is|was|'s|be|:)[\s,.:…\-]*(?:um+|uh+|it's)?[\s,.…\-]*$", re.IGNORECASE)
-_MINE = re.compile(rf"\bmy\s+(?:\w+\s+)?{_NOUN}", re.IGNORECASE)
-# How an answer begins.
-_OPENERS = re.compile(
-    r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|m+|mm-hmm|maybe|probably|possibly|perhaps|just|well|so|oh|like|actually|yes|yeah|yep|sure|okay|ok|alright|all\s+right|right"
-    r"|of\s+course|sir|ma'am|absolutely|certainly|no\s+problem|go\s+ahead|let\s+me\s+(?:see|think|check|look)|hold\s+on|hang\s+on"
-    r"|(?:just\s+)?(?:one|a)\s+(?:moment|second|sec|minute)|wait|sorry|please|thanks|thank\s+you|(?:i\s+)?(?:got|found|have)\s+it|great|perfect|it\s+should"
-    r"\s+be|ready|here\s+(?:it\s+is|goes|you\s+go)|done)\b[\s,.…!]*)+",
-    re.IGNORECASE,
-)
-_ANSWERS = re.compile(
-    r"(?:let's\s+(?:go\s+with|do|use|make\s+it|say|try)|how\s+about|make\s+it|set\s+it\s+to|put|try|use|was\s+it|is\s+it"
-    r"|can\s+(?:we|you|i)\s+(?:do|use|make\s+it)|(?:i'd|i\s+would)\s+like(?:\s+it\s+to\s+be)?|i'll\s+(?:go\s+with|use)"
-    r"|i\s+have\s+it\s+as|(?:it|that)(?:'s|\s+was|\s+is)\s+set\s+(?:up\s+)?(?:as|to)|(?:should|could|might|would|must)\s+be)\b[\s,.…]*"
-    r"|(?:(?:but|and|then)\s+)?(?:i\s+(?:think|believe|guess|suppose|'m\s+pretty\s+sure)\s+)?(?:(?:it|that|this|mine|the\s+word|(?:my|the)\s+"
-    r"(?:\w+\s+)?(?:password|passphrase|passcode|one))(?:'s|\s+is|\s+was|\s+would\s+be|\s+will\s+be|'d\s+be|\s+should\s+be|\s+might\s+be"
-    r"|\s+could\s+be)|(?:i|then|just)\s+(?:used|use|put|tried|try|chose|picked|typed|entered|have|meant))\b[\s,.…]*",
-    re.IGNORECASE,
-)
-_EVASIONS = re.compile(
-    r"(?:i|i'm|i've|i'll|i'd|we|you|he|she|they|let|can|could|do|does|did|why|what|what's|which|how|who|when|where|is|are|was|no|nope"
-    r"|not|none|never|nothing|don't|give|there|it|it's|that|that's|this|my|your|the|if|but|because|and|for|would|will|should"
-    r"|won't|excuse|pardon|hello|hi|to|any|some|you're|they're|there's)\b",
-    re.IGNORECASE,
-)
-# "My son set it up, so it's blue horse."
-_LATER = re.compile(r"[,.]\s+(?:(?:so|and|but|then)\s+)?(?:it's|it\s+is|it\s+was|that's)\s+", re.IGNORECASE)
+TOPIC_UTTERANCES = 4
+"""So long may the answer to a question take."""
+
+_Span = tuple[int, int]
+
 _SYMBOLS = vocabulary(
-    "as in capital uppercase lowercase upper lower case small big underscore dash hyphen dot period hash hashtag pound "
-    "dollar sign star asterisk exclamation mark point question at ampersand percent plus equals slash backslash space "
-    "then and double triple letter number zero"
+    "as in capital uppercase lowercase upper lower case small big underscore dash hyphen dot period comma hash hashtag "
+    "pound dollar sign star asterisk exclamation mark point question at ampersand percent plus equals slash backslash "
+    "space then and double triple letter number zero like"
 )
-# What was told before was wrong.
-_CORRECTS = re.compile(
-    r"\W*(?:no|sorry|wait|actually|i\s+mean|oops|correction|then)\b[\s,.]*(?!thanks|problem)", re.IGNORECASE
-)
+_DIGITS = vocabulary("one two three four five six seven eight nine oh niner")
+_LINKS = frozenset({"and", "then", "in", "as", "for", "like"})
+_CODE = re.compile(r"(?:pass|access)\s?codes?\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.?!,]\s+")
 _MOST_WORDS = 7
+_FEW_WORDS = 3
 _LEAST_LETTERS = 4
 _LEAST_SPELLED = 3
+_READ_BACK_UTTERANCES = 2
 
 
 def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element], context: Context) -> list[Hidden]:
     """Passwords in ``text``, left to right."""
-    spans = _read_back(tokens, context.passwords)
-    if context.named(Entity.PASSWORD) or _has_code(context):
+    spans = _said_again(tokens, context.passwords)
+    named = context.named(Entity.PASSWORD) or context.named(Entity.PIN)
+    if named:
         spans += _told(text, tokens, numbers, unfinished=context.unfinished)
         spans += _before(text)
+    spans += _said_again(tokens, [_words(tokens, span) for span in spans])
+    if not spans and named and (asked := cues.SELF_ASKED.search(text)) is not None:
+        spans += _answer(text, tokens, answered=False, unfinished=False, at=asked.end())
     topic = context.topics.get(Entity.PASSWORD)
-    spans += _read_back(tokens, [_words(tokens, span) for span in spans])
-    if not spans and _MINE.search(text):
-        # "You want my password? Okay, blue horse."
-        spans += _asked_and_told(text, tokens, numbers)
-    if not spans and topic is not None and topic.by is context.role:
-        spans += _answer(text, tokens, numbers, answered=topic.answered, unfinished=context.unfinished)
+    if topic is not None and not spans:
+        spans += _of_topic(text, tokens, topic, context)
+    if spans:
+        first, last = min(spans)[0], max(end for _, end in spans)
+        spans += _spelled(tokens, first) + _amended(text, tokens, last)
     found: list[Hidden] = []
     for start, end in sorted(spans):
         if found and start < found[-1].end:
@@ -189,104 +69,159 @@ def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element
 
 def expected_of(text: str, role: Role) -> Role | None:
     """Who is to tell a password after ``text``, said by ``role``; None where none is asked for or announced."""
-    other = Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
-    dangling = _DANGLES.search(text)
-    if dangling is not None and _COPULA.search(dangling.group()) and _NO_ASK.search(text) is None:
-        return role if not text.rstrip().endswith("?") or _MINE.search(text) else other
-    chooses = _CHOOSES.search(text) is not None
-    if not chooses and (_ASKS.search(text) is None or _NO_ASK.search(text)):
+    if role is Role.CUSTOMER and "?" not in text and cues.KNOWS.search(text) is not None:
         return None
-    return role if _MINE.search(text) else other
+    mine = cues.MINE.search(text) is not None
+    if cues.DANGLES.search(text) is not None and cues.NO_ASK.search(text) is None:
+        return role if mine or not text.rstrip().endswith("?") else _other(role)
+    asks = cues.ASKS.search(text) is not None and cues.NO_ASK.search(text) is None
+    if not asks and cues.ASKS_FOR_NEW.search(text) is None:
+        return None
+    return role if mine else _other(role)
+
+
+def topic_after(before: Topic | None, text: str, role: Role, *, named: bool, found: bool) -> Topic | None:
+    """What is known of a password's topic after ``text``, said by ``role``.
+
+    Args:
+        before: the topic before it.
+        text: an utterance.
+        role: who said it.
+        named: it names a password.
+        found: something of it was hidden as one.
+    """
+    if found:
+        return Topic(before.by if before is not None and before.firm else role, 1, answered=True)
+    if named:
+        teller = expected_of(text, role)
+        asks = "question" in text.lower()
+        if teller is None and asks and role is Role.AGENT and cues.QUESTION.search(text):
+            teller = _other(role)
+        if teller is not None:
+            return Topic(teller, 1)
+        if before is None or not before.firm or before.answered:
+            return Topic(_other(role), 1, firm=False, question=asks)
+    if before is None:
+        return None
+    again = cues.ASKS_AGAIN.search(text)
+    if again is not None and (role is Role.AGENT or again.group().lower().startswith("what")):
+        return Topic(_other(role), 1)
+    if before.question and role is Role.AGENT and cues.QUESTION.search(text):
+        return Topic(_other(role), 1)
+    return replace(before, ago=before.ago + 1) if before.ago < TOPIC_UTTERANCES else None
 
 
 def names_the_last(text: str) -> bool:
     """True for "that's my password": it was said before."""
-    return _LAST.search(text) is not None
+    return cues.NAMES_THE_LAST.search(text) is not None
 
 
-def _has_code(context: Context) -> bool:
-    return context.named(Entity.PIN)
+def _other(role: Role) -> Role:
+    return Role.AGENT if role is Role.CUSTOMER else Role.CUSTOMER
 
 
-def _told(text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, unfinished: bool) -> list[tuple[int, int]]:
-    spans: list[tuple[int, int]] = []
-    for match in _TOLD.finditer(text):
+def _told(text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, unfinished: bool) -> list[_Span]:
+    """What stands behind "my password is"."""
+    spans: list[_Span] = []
+    matches = (match for pattern in cues.TELLS for match in pattern.finditer(text))
+    for match in sorted(matches, key=re.Match[str].start):
         if spans and match.start() < spans[-1][1]:
             continue
-        start = _skip(_FILLERS, text, match.end())
-        if _NO_VALUE.match(text, start) or (match.group().endswith("'s") and text[start : start + 1] == "'"):
+        start = _skip(cues.FILLERS, text, match.end())
+        if cues.NO_VALUE.match(text, start) or (match.group().endswith("'s") and text[start : start + 1] == "'"):
             continue
         span = _value(text, start, tokens, unfinished=unfinished)
-        code = re.match(r".*?pass\s?code", match.group(), re.IGNORECASE | re.DOTALL) is not None
-        if span is not None and not (code and _only_numbers(span, tokens, numbers)):
+        if span is not None and not (_CODE.search(match.group()) and _only_numbers(span, tokens, numbers)):
             spans.append(span)
     return spans
 
 
-def _before(text: str) -> list[tuple[int, int]]:
+def _before(text: str) -> list[_Span]:
     """ "Blue horse seven is my password": the words of its sentence before."""
     spans = []
-    for match in _BACKWARD.finditer(text):
+    for match in cues.BEFORE.finditer(text):
         group = next(name for name, said in match.groupdict().items() if said is not None)
         start, end = match.span(group)
-        start = max(
-            (start, *(start + one.end() for one in re.finditer(r"[.?!,]\s+", match.group(group).rstrip(" ,.-"))))
-        )
-        start = _skip(_OPENERS, text, start)
-        told = _ANSWERS.match(text, start, end)
+        sentences = _SENTENCE.finditer(match.group(group).rstrip(" ,.-"))
+        start = max((start, *(start + one.end() for one in sentences)))
+        start = _skip(cues.OPENERS, text, start)
+        told = cues.LEADS.match(text, start, end)
         start = told.end() if told is not None else start
-        value = text[start:end].rstrip(" ,.")
-        if value and not _NO_SUBJECT.match(value) and not _EVASIONS.match(value):
+        value = text[start:end].rstrip(" ,.-")
+        if value and not cues.NO_SUBJECT.match(value) and not cues.EVASIONS.match(value):
             spans.append((start, start + len(value)))
     return spans
 
 
-def _answer(
-    text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, answered: bool, unfinished: bool, at: int = 0
-) -> list[tuple[int, int]]:
+def _of_topic(text: str, tokens: Sequence[Token], topic: Topic, context: Context) -> list[_Span]:
+    """What a turn tells because a password was asked for, told or spoken of before."""
+    if topic.firm and topic.by is context.role:
+        return _answer(text, tokens, answered=topic.answered, unfinished=context.unfinished)
+    if topic.answered and topic.by is not context.role and topic.ago <= _READ_BACK_UTTERANCES:
+        return _behind(cues.READS_BACK, text, tokens)
+    if context.role is Role.CUSTOMER and not topic.firm:
+        return _behind(cues.TRIES, text, tokens) or (_said_so(text, tokens) if topic.ago == 1 else [])
+    return []
+
+
+def _said_so(text: str, tokens: Sequence[Token]) -> list[_Span]:
+    """ "It's pomegranate", next to a turn that speaks of a password."""
+    start = _skip(cues.OPENERS, text, 0)
+    told = cues.LEADS.match(text, start)
+    if told is None:
+        return []
+    start = _skip(cues.FILLERS, text, told.end())
+    span = None if cues.NO_VALUE.match(text, start) else _value(text, start, tokens, unfinished=False)
+    return [span] if span is not None and len(_words(tokens, span)) <= _FEW_WORDS else []
+
+
+def _behind(lead: re.Pattern[str], text: str, tokens: Sequence[Token]) -> list[_Span]:
+    """What stands behind ``lead`` if the text begins with it."""
+    match = lead.match(text)
+    if match is None:
+        return []
+    start = _skip(cues.FILLERS, text, match.end())
+    if cues.NO_VALUE.match(text, start):
+        return []
+    span = _value(text, start, tokens, unfinished=False)
+    return [span] if span is not None and len(_words(tokens, span)) <= _MOST_WORDS else []
+
+
+def _answer(text: str, tokens: Sequence[Token], *, answered: bool, unfinished: bool, at: int = 0) -> list[_Span]:
     """What a turn after a request tells; nothing of "why do you need it?"."""
-    corrected = _CORRECTS.match(text)
-    start = _skip(_OPENERS, text, corrected.end() if corrected is not None and text[:1].lower() == "n" else at)
+    corrected = cues.CORRECTS.match(text)
+    start = _skip(cues.OPENERS, text, corrected.end() if corrected is not None and text[:1].lower() == "n" else at)
     if start >= len(text):
         return []
-    told = _ANSWERS.match(text, start)
+    told = cues.LEADS.match(text, start)
     if told is not None:
-        start = _skip(_FILLERS, text, told.end())
-        if _NO_VALUE.match(text, start):
+        start = _skip(cues.FILLERS, text, told.end())
+        if cues.NO_VALUE.match(text, start):
             return []
-    elif (later := _LATER.search(text, start)) is not None and _EVASIONS.match(text, start):
-        start = _skip(_FILLERS, text, later.end())
-        if answered or _NO_VALUE.match(text, start):
+    elif (later := cues.LATER.search(text, start)) is not None and cues.EVASIONS.match(text, start):
+        start = _skip(cues.FILLERS, text, later.end())
+        if answered or cues.NO_VALUE.match(text, start):
             return []
-    elif not unfinished and _EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
+    elif not unfinished and cues.EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
         return []
     span = _value(text, start, tokens, unfinished=unfinished)
-    if span is None:
+    if span is None or unfinished or _is_spelled(tokens, *span):
+        return [] if span is None else [span]
+    if answered:
+        return [span] if told and corrected else []
+    return [span] if told or len(_words(tokens, span)) <= _MOST_WORDS else []
+
+
+def _amended(text: str, tokens: Sequence[Token], at: int) -> list[_Span]:
+    """What a password that ends at ``at`` is put right to: "Mustang, no wait, Mustang sixty seven"."""
+    match = cues.AMENDS.match(text, at)
+    if match is None or cues.NO_VALUE.match(text, match.end()) or cues.EVASIONS.match(text, match.end()):
         return []
-    spelled = _is_spelled(tokens, *span)
-    words = sum(span[0] <= token.start < span[1] for token in tokens)
-    if (
-        not spelled
-        and not unfinished
-        and ((answered and not (told and corrected)) or (told is None and words > _MOST_WORDS))
-    ):
-        return []
-    return [span]
+    span = _value(text, match.end(), tokens, unfinished=False)
+    return [span] if span is not None and len(_words(tokens, span)) <= _MOST_WORDS else []
 
 
-def _asked_and_told(text: str, tokens: Sequence[Token], numbers: Sequence[Element]) -> list[tuple[int, int]]:
-    """The answer that one gives to one's own question."""
-    asked = re.search(rf"\bmy\s+(?:\w+\s+)?{_NOUN}\?\s+(?:okay|ok|sure|yes|yeah)\b[\s,.]*", text, re.IGNORECASE)
-    if asked is None:
-        return []
-    return _answer(text, tokens, numbers, answered=False, unfinished=False, at=asked.end())
-
-
-def _words(tokens: Sequence[Token], span: tuple[int, int]) -> tuple[str, ...]:
-    return tuple(token.word for token in tokens if span[0] <= token.start < span[1])
-
-
-def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) -> tuple[int, int] | None:
+def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) -> _Span | None:
     """From ``start`` to the end of the sentence or the clause; over several where they are spelled."""
     if unfinished:
         return (start, len(text)) if start < len(text) else None
@@ -295,7 +230,7 @@ def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) 
         return start, spelled
     end = start
     while end < len(text):
-        match = _CLAUSE.search(text, end + 1 if end > start else end)
+        match = cues.CLAUSE.search(text, end + 1 if end > start else end)
         stop = match.start() if match is not None else len(text)
         if end > start and not _is_spelled(tokens, end, stop):
             break
@@ -317,10 +252,24 @@ def _spelled_end(tokens: Sequence[Token], start: int) -> int:
             letters += 1
         elif not (token.digits or word in _SYMBOLS or word in NUMBER_WORDS or word == "oh" or before in ("in", "for")):
             break
-        if word not in ("and", "then", "in", "as", "for"):
+        if word not in _LINKS:
             end = token.end
         before = word
     return end if letters >= _LEAST_SPELLED else 0
+
+
+def _spelled(tokens: Sequence[Token], start: int) -> list[_Span]:
+    """Letters in a row behind ``start``: "… it's granite, that's G R A N I T E"."""
+    spans: list[_Span] = []
+    row: list[Token] = []
+    for token in [*tokens, None]:
+        if token is not None and len(token.word) == 1 and token.word.isalpha():
+            row.append(token)
+            continue
+        if len(row) >= _LEAST_SPELLED and row[0].start >= start:
+            spans.append((row[0].start, row[-1].end))
+        row = []
+    return spans
 
 
 def _is_spelled(tokens: Sequence[Token], start: int, end: int) -> bool:
@@ -334,17 +283,18 @@ def _is_spelled(tokens: Sequence[Token], start: int, end: int) -> bool:
     return single + examples > len(inside) * 3 // 4 and (letters > 0 or len(inside) > 1)
 
 
-_DIGITS = vocabulary("one two three four five six seven eight nine oh")
+def _words(tokens: Sequence[Token], span: _Span) -> tuple[str, ...]:
+    return tuple(token.word for token in tokens if span[0] <= token.start < span[1])
 
 
-def _only_numbers(span: tuple[int, int], tokens: Sequence[Token], numbers: Sequence[Element]) -> bool:
+def _only_numbers(span: _Span, tokens: Sequence[Token], numbers: Sequence[Element]) -> bool:
     numeric = {index for one in numbers for index in range(one.first, one.last + 1)}
     return all(index in numeric for index, token in enumerate(tokens) if span[0] <= token.start < span[1])
 
 
-def _read_back(tokens: Sequence[Token], passwords: Sequence[tuple[str, ...]]) -> list[tuple[int, int]]:
+def _said_again(tokens: Sequence[Token], passwords: Sequence[tuple[str, ...]]) -> list[_Span]:
     """Where a password that was told before is said again."""
-    spans: list[tuple[int, int]] = []
+    spans: list[_Span] = []
     if not passwords:
         return spans
     words = [token.word for token in tokens]

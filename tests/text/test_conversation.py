@@ -73,7 +73,7 @@ def test_topics_wait_for_an_answer_and_pass() -> None:
 def test_a_password_is_a_topic_only_where_it_is_asked_for() -> None:
     for text, waits in (("What is your password?", True), ("I forgot my password", False)):
         topics = topics_after({}, text, AGENT, find_mentions(text), frozenset())
-        assert (Entity.PASSWORD in topics) is waits
+        assert topics[Entity.PASSWORD].firm is waits
 
 
 def test_what_the_policy_does_not_hide_is_no_request() -> None:
