@@ -1,4 +1,4 @@
-"""When feeds are built: every day the day before, and days that were missed; old ones are removed."""
+"""When feeds are built: every day the day before, and days that were missed or have changed; old ones are removed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ _Names = tuple[str, ...]
 # The clock of the machine may be set: it is looked at once an hour, and again soon after something failed.
 LOOK_S = 3600.0
 AGAIN_S = 300.0
+
+# So many days in a row that cannot be built: it is not the days.
+_FAILURES_MOST = 3
 
 
 def days_between(first: date, last: date) -> list[date]:
@@ -70,11 +73,28 @@ class Calendar:
         return (today + timedelta(days=now >= today) - now).total_seconds()
 
 
-class Accounts(Protocol):
-    """Who has feeds; :class:`gateway.store.feeds.FeedQueries`."""
+class FeedSource(Protocol):
+    """Who has feeds, and which days have changed since; :class:`gateway.store.feeds.FeedQueries`."""
 
     async def accounts(self) -> list[AccountRecord]:
         """All accounts."""
+
+    async def changed(self, account_id: str) -> dict[date, list[str]]:
+        """Days whose feeds may lack what came or was redacted anew since, with the ids of these changes."""
+
+    async def settle(self, change_ids: Sequence[str]) -> None:
+        """Forget changes: they are in the feeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A day to be built, with what; ``changes`` are in it then."""
+
+    account_id: str
+    day: date
+    feeds: _Names
+    formats: _Names
+    changes: Sequence[str] = ()
 
 
 class DayBuilder(Protocol):
@@ -85,10 +105,10 @@ class DayBuilder(Protocol):
 
 
 class Scheduler:
-    """Builds what is due and missing, removes what is old; ``run`` does so for ever.
+    """Builds what is due and missing or has changed, removes what is old; ``run`` does so for ever.
 
     Args:
-        accounts: who has feeds.
+        source: who has feeds, and what has changed in them.
         builder: builds.
         storage: where the builder puts files.
         folder: what the builder holds while it works.
@@ -100,7 +120,7 @@ class Scheduler:
 
     def __init__(
         self,
-        accounts: Accounts,
+        source: FeedSource,
         builder: DayBuilder,
         storage: Storage,
         folder: Path,
@@ -110,7 +130,7 @@ class Scheduler:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._accounts = accounts
+        self._source = source
         self._builder = builder
         self._storage = storage
         self._folder = folder
@@ -139,36 +159,65 @@ class Scheduler:
         return True
 
     async def catch_up(self) -> int:
-        """Build every due day that is missing, remove days that are too old; the number of days built.
+        """Build every due day that is missing or has changed, remove days that are too old; the number of days built.
+
+        A day that cannot be built holds up no other, unless several in a row cannot.
 
         Raises:
             UsageError: another builder is at work.
-            StoreError: the database or the storage is away.
+            StoreError: the database or the storage is away, or a day could not be built.
         """
         built = 0
+        failures: list[Exception] = []
         async with alone(self._folder):
             due = self._calendar.due(self._now())
-            missing = {
-                account.account_id: await self._missing(account, due) for account in await self._accounts.accounts()
-            }
-            left = sum(map(len, missing.values()))
-            FEED_DAYS_MISSING.set(left)
-            for account_id, days in missing.items():
-                for day, (feeds, formats) in days.items():
-                    plan = replace(self._plan, feeds=feeds, formats=formats)
-                    done = await self._builder.build(account_id, day, plan)
-                    for one in done:
-                        FEEDS_BUILT.labels(one.day.feed).inc()
-                        FEED_ROWS.labels(one.day.feed).inc(one.rows)
-                    rows = sum(one.rows for one in done if one.day.format == formats[0])
-                    log.info("feeds built", account=account_id, day=str(day), rows=rows)
-                    built += 1
-                    FEED_DAYS_MISSING.set(left - built)
+            orders = [one for account in await self._source.accounts() for one in await self._orders(account, due)]
+            FEED_DAYS_MISSING.set(len(orders))
+            in_a_row = 0
+            for order in orders:
+                try:
+                    await self._build(order)
+                except Exception as error:
+                    failures.append(error)
+                    in_a_row += 1
+                    if in_a_row == _FAILURES_MOST:
+                        break
+                    continue
+                in_a_row = 0
+                built += 1
+                FEED_DAYS_MISSING.set(len(orders) - built)
+        if failures:
+            raise failures[0]
         return built
 
-    async def _missing(self, account: AccountRecord, due: Sequence[date]) -> dict[date, tuple[_Names, _Names]]:
-        """The due days that lack a feed in a format, with what they lack; removes what is too old on the way."""
-        keys = await in_thread(partial(self._storage.keys, f"{account.account_id}/"))
+    async def _build(self, order: _Order) -> None:
+        plan = replace(self._plan, feeds=order.feeds, formats=order.formats)
+        done = await self._builder.build(order.account_id, order.day, plan)
+        # A change that came while the day was read has another id, and is built next time.
+        await self._source.settle(order.changes)
+        for one in done:
+            FEEDS_BUILT.labels(one.day.feed).inc()
+            FEED_ROWS.labels(one.day.feed).inc(one.rows)
+        rows = sum(one.rows for one in done if one.day.format == order.formats[0])
+        log.info("feeds built", account=order.account_id, day=str(order.day), rows=rows)
+
+    async def _orders(self, account: AccountRecord, due: Sequence[date]) -> list[_Order]:
+        """The due days to be built; what is too old is removed on the way."""
+        there = await self._kept(account.account_id)
+        changed = await self._source.changed(account.account_id)
+        since = account.created_at.astimezone(UTC).date()
+        orders = (
+            self._order(account.account_id, day, there, changed[day])
+            if day in changed
+            else self._lacking(account.account_id, day, there)
+            for day in due
+            if day >= since
+        )
+        return [order for order in orders if order.feeds]
+
+    async def _kept(self, account_id: str) -> set[Day]:
+        """The complete days of the account's feeds, without those that are too old: these are removed."""
+        keys = await in_thread(partial(self._storage.keys, f"{account_id}/"))
         places = [place for place in map(parse, keys) if place is not None]
         oldest = self._calendar.oldest(self._now())
         old = [place.key for place in places if place.day.date < oldest]
@@ -176,17 +225,21 @@ class Scheduler:
             # Markers sort behind hours; first out, so that no day is shown with some of its files.
             old.sort(key=lambda key: not key.endswith("/_SUCCESS"))
             await in_thread(partial(self._storage.remove, old))
-            log.info("old feeds removed", account=account.account_id, files=len(old))
-        there = {place.day for place in places if place.hour is None}
-        since = account.created_at.astimezone(UTC).date()
-        lacking = {day: self._lacking(account.account_id, day, there) for day in due if day >= since}
-        return {day: what for day, what in lacking.items() if what[0]}
+            log.info("old feeds removed", account=account_id, files=len(old))
+        return {place.day for place in places if place.hour is None and place.day.date >= oldest}
 
-    def _lacking(self, account_id: str, day: date, there: Set[Day]) -> tuple[_Names, _Names]:
+    def _order(self, account_id: str, day: date, there: Set[Day], changes: Sequence[str]) -> _Order:
+        """All of a day, in the formats of other settings, too, that it is kept in."""
+        kept = sorted({one.format for one in there if one.date == day})
+        formats = tuple(dict.fromkeys((*self._plan.formats, *kept)))
+        return _Order(account_id, day, self._plan.feeds, formats, changes)
+
+    def _lacking(self, account_id: str, day: date, there: Set[Day]) -> _Order:
         wanted = [(feed, form) for feed in self._plan.feeds for form in self._plan.formats]
         lacks = [(feed, form) for feed, form in wanted if Day(account_id, feed, form, day) not in there]
         # A feed that is there in one of the formats may be built again with the others; it comes out the same.
-        return tuple(dict.fromkeys(feed for feed, _ in lacks)), tuple(dict.fromkeys(form for _, form in lacks))
+        feeds, formats = (tuple(dict.fromkeys(names)) for names in zip(*lacks, strict=True)) if lacks else ((), ())
+        return _Order(account_id, day, feeds, formats)
 
 
 def _reason(error: Exception) -> str | None:

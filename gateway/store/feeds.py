@@ -1,20 +1,21 @@
-"""The store's queries for feeds: accounts, and what was said in a stretch of time, chunk by chunk."""
+"""The store's queries for feeds: accounts, what was said in a stretch of time, and what changed afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Set
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, null, select
+from sqlalchemy import RowMapping, Select, delete, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ids import first_ulid
 from gateway.store import rows
 from gateway.store.database import Queries
 from gateway.store.records import CallRecord, MessageRecord
-from gateway.store.schema import accounts, calls, message_secrets, messages
+from gateway.store.schema import accounts, calls, feed_changes, message_secrets, messages
 from gateway.store.store import Store
 
 __all__ = ["AccountRecord", "FeedQueries"]
@@ -48,6 +49,27 @@ class FeedQueries(Queries):
         query = select(accounts).order_by(accounts.c.created_at, accounts.c.account_id)
         async with self._read() as connection:
             return [AccountRecord(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def changed(self, account_id: str) -> dict[date, list[str]]:
+        """Days (UTC) whose feeds may lack what came or was redacted anew since, with the ids of these changes."""
+        query = (
+            select(messages.c.created_timestamp, feed_changes.c.change_id)
+            .join(feed_changes, feed_changes.c.message_id == messages.c.message_id)
+            .join(calls, calls.c.call_id == messages.c.call_id)
+            .where(calls.c.account_id == account_id)
+        )
+        days: dict[date, list[str]] = defaultdict(list)
+        async with self._read() as connection:
+            for created, change_id in (await connection.execute(query)).all():
+                days[created.astimezone(UTC).date()].append(str(change_id))
+        return dict(days)
+
+    async def settle(self, change_ids: Sequence[str]) -> None:
+        """Forget changes: days that were read after them are built."""
+        async with self._write() as connection:
+            for first in range(0, len(change_ids), CHUNK):
+                some = change_ids[first : first + CHUNK]
+                await connection.execute(delete(feed_changes).where(feed_changes.c.change_id.in_(some)))
 
     async def spoken(
         self, account_id: str, start: datetime, end: datetime, *, unredacted: bool = False, chunk: int = CHUNK

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, Table, bindparam, update
+from sqlalchemy import Connection, Insert, RowMapping, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gateway.ids import new_ulid
 from gateway.store.crypto import TextCipher
 from gateway.store.records import CallRecord, DeliveryRecord, KeyRecord, MessageRecord, RevisionRecord
-from gateway.store.schema import calls, deliveries, message_secrets, message_tokens, messages
+from gateway.store.schema import calls, deliveries, feed_changes, message_secrets, message_tokens, messages
 
 __all__ = ["Record", "call_of", "delivery_of", "key_of", "message_of", "size_of", "tokens_id", "write"]
 
 Record = CallRecord | MessageRecord | DeliveryRecord | RevisionRecord
+
+# How long before a day's end its messages are taken for late already: a commit may take a while.
+_FEED_MARGIN = timedelta(minutes=10)
 
 
 def size_of(record: Record) -> int:
@@ -32,20 +37,25 @@ def write(connection: Connection, records: Sequence[Record], cipher: TextCipher)
 
     Grouped by kind in the order of their foreign keys; records of one kind keep their order, so the last one
     of the same id wins; revisions come last, after the messages that they change. Writing a record twice changes
-    nothing.
+    nothing. Messages that come or change when the feeds of their day may have been built are noted for these.
     """
     groups: dict[Table, list[dict[str, Any]]] = {
         calls: [],
         messages: [],
         message_secrets: [],
         message_tokens: [],
+        feed_changes: [],
         deliveries: [],
     }
     revisions: list[dict[str, Any]] = []
+    today = (datetime.now(UTC) + _FEED_MARGIN).date()
     for record in records:
         if isinstance(record, RevisionRecord):
-            revisions.append({"revised_id": record.message_id, "revised_text": record.text})
+            revision = {"revised_id": record.message_id, "revised_text": record.text, "change_id": new_ulid()}
+            revisions.append(revision)
             continue
+        if isinstance(record, MessageRecord) and record.created_timestamp.astimezone(UTC).date() < today:
+            groups[feed_changes].append({"message_id": record.message_id, "change_id": new_ulid()})
         for table, values in _rows(record, cipher):
             groups[table].append(values)
     for table, rows in groups.items():
@@ -53,6 +63,7 @@ def write(connection: Connection, records: Sequence[Record], cipher: TextCipher)
             connection.execute(_statement(table, connection.dialect.name), rows)
     if revisions:
         connection.execute(_REVISE, revisions)
+        connection.execute(_note_change(connection.dialect.name), revisions)
 
 
 _REVISE = (
@@ -61,11 +72,22 @@ _REVISE = (
 
 
 @cache
+def _note_change(dialect: str) -> Insert:
+    """Notes a revision for the feeds, if its message is there."""
+    insert = postgresql.insert(feed_changes) if dialect == "postgresql" else sqlite.insert(feed_changes)
+    there = select(messages.c.message_id, bindparam("change_id")).where(
+        messages.c.message_id == bindparam("revised_id")
+    )
+    noted = insert.from_select(["message_id", "change_id"], there)
+    return noted.on_conflict_do_update(index_elements=["message_id"], set_={"change_id": noted.excluded.change_id})
+
+
+@cache
 def _statement(table: Table, dialect: str) -> Insert:
     """An insert that updates a call or a delivery already there, and leaves a message already there alone."""
     key = [column.name for column in table.primary_key]
     insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    if table in (messages, message_secrets, message_tokens):
+    if table in (messages, message_secrets, message_tokens, feed_changes):
         return insert.on_conflict_do_nothing(index_elements=key)
     fixed = {*key, "account_id", "guid", "started_at"}
     changes = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in fixed}

@@ -38,6 +38,7 @@ __all__ = [
     "configurations",
     "custom_vocabularies",
     "deliveries",
+    "feed_changes",
     "message_secrets",
     "message_tokens",
     "messages",
@@ -152,6 +153,15 @@ message_tokens = Table(
     metadata,
     Column("message_id", String(26), ForeignKey("messages.message_id", ondelete="CASCADE"), primary_key=True),
     Column("ciphertext", LargeBinary, nullable=False),
+)
+
+# Messages that came, or were redacted anew, when the feeds of their day may have been built already: it is built again.
+feed_changes = Table(
+    "feed_changes",
+    metadata,
+    Column("message_id", String(26), ForeignKey("messages.message_id", ondelete="CASCADE"), primary_key=True),
+    # A ULID, another one for each change: who has built the day knows by it which changes are in.
+    Column("change_id", String(26), nullable=False),
 )
 
 deliveries = Table(

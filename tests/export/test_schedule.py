@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -11,15 +11,17 @@ import pytest
 from sqlalchemy import update
 
 from gateway.errors import StoreError, UsageError
-from gateway.export.build import Builder, Plan, alone
-from gateway.export.partitions import parse
+from gateway.export.build import Builder, Built, Plan, alone
+from gateway.export.partitions import Day, parse
 from gateway.export.schedule import AGAIN_S, LOOK_S, Calendar, Scheduler, days_between
 from gateway.export.storage import Folder
 from gateway.store.feeds import AccountRecord, FeedQueries
+from gateway.store.records import RevisionRecord
+from gateway.store.rows import Record, write
 from gateway.store.schema import accounts
 from gateway.store.store import Store
 
-from .samples import opened, three_days
+from .samples import a_call, a_message, opened, three_days
 
 CALENDAR = Calendar(time(2), messages_days=7, feeds_days=32)
 
@@ -142,6 +144,45 @@ class TestScheduler:
         both = Plan(formats=("jsonl", "csv"))
         assert await scene.scheduler(Clock(at(4, 3)), both).catch_up() == 2 * 3
         assert await scene.scheduler(Clock(at(4, 4)), both).catch_up() == 0
+
+    async def test_a_day_is_built_again_for_what_changed_afterwards(self, scene: Scene) -> None:
+        """A text redacted anew, and a message that the database took late."""
+        both = Plan(formats=("jsonl", "csv"))
+        await scene.scheduler(Clock(at(4)), both).catch_up()
+        assert await scene.scheduler(Clock(at(4, 3))).catch_up() == 0
+        spoken = FeedQueries(scene.store).spoken(scene.accounts[0], at(2), at(3))
+        [(call, said), *_] = [one async for some in spoken for one in some]
+        late = a_call("CA77", call.account_id, at(2, 22))
+        async with scene.store.engine.begin() as connection:
+            records: list[Record] = [
+                late,
+                RevisionRecord(said.message_id, "#### ####"),
+                a_message(late, 1, at(2, 22), "Late."),
+            ]
+            await connection.run_sync(write, records, scene.store.cipher)
+        # Also in the format that is not built any more.
+        assert await scene.scheduler(Clock(at(4, 4))).catch_up() == 1
+        for form in ("jsonl", "csv"):
+            keys = scene.storage.keys(Day(call.account_id, "utterances", form, date(2026, 3, 2)).prefix)
+            texts = "".join(scene.storage.path(key).read_text() for key in keys)
+            assert "Late." in texts
+            assert "#### ####" in texts
+            assert said.text not in texts
+        assert await scene.scheduler(Clock(at(4, 5))).catch_up() == 0
+
+    async def test_a_day_that_cannot_be_built_holds_up_no_other(self, scene: Scene) -> None:
+        class Poor(Builder):
+            async def build(
+                self, account_id: str, day: date, plan: Plan, on_hour: Callable[[], None] = lambda: None
+            ) -> list[Built]:
+                if account_id == scene.accounts[0] and day.day == 2:
+                    raise StoreError("an unredacted text does not open")
+                return await super().build(account_id, day, plan, on_hour)
+
+        builder = Poor(FeedQueries(scene.store), scene.storage, scene.folder)
+        with pytest.raises(StoreError, match="does not open"):
+            await scene.scheduler(Clock(at(4)), builder=builder).catch_up()
+        assert (scene.days(0), scene.days(1)) == ([1, 3], [1, 2, 3])
 
     async def test_old_days_are_removed(self, scene: Scene) -> None:
         await scene.scheduler(Clock(at(4))).catch_up()
