@@ -60,6 +60,7 @@ _UNIT = re.compile(
     r"(?:^|[,.]?\s+)(?:(?:in|and|it's)\s+)?(?i:apartment|apt\b\.?|unit|suite|ste\b\.?|room|rm\b\.?|floor|flat|lot|trailer|building|bldg\b\.?"
     r"|number|condo|#)\s*(?i:(?:number|no\.)\s+|\#\s*|is\s+)?"
     rf"(?P<unit>\d+(?:[-\s]?[A-Za-z]\b)?|[A-Z]-?\d*\b|(?i:{_NUMBER_WORD}(?:[-\s]{_NUMBER_WORD})*)(?:\s+[A-Za-z]\b)?)"
+    rf"|[,.]?\s+(?:(?:on|and)\s+)?(?i:the\s+)?(?P<storey>\d+(?:st|nd|rd|th)|{_ORDINAL})\s+(?i:floor)\b"
 )
 _FULL_STATES = (
     r"(?i:alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana"
@@ -99,6 +100,8 @@ _NO_STREET = re.compile(
     r"(?i:january|february|march|april|may|june|july|august|september|october|november|december|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
     r"|[ap]\.?m\b|i\b|dollars?|percent|cents)\b"
 )
+# Of a flat only behind its street.
+_ANY_NUMBER = re.compile(r"[\s,.]*(?:(?:in|and|it's)\s+)?(?:number|#)", re.IGNORECASE)
 # What would make a street, or a town, of an unfinished text.
 _ENDS = (" Street", ", Maine")
 _MOST_DIGITS = 6
@@ -139,7 +142,8 @@ def _find(text: str, numbers: Sequence[Element], *, asked: bool) -> list[tuple[i
         for match in (*_NAMED_STREET.finditer(text), *_CITY_AND_STATE.finditer(text)):
             spans += _with_tail(text, *match.span())
     if sure:
-        spans += [match.span("unit") for match in _UNIT.finditer(text)]
+        units = (match for match in _UNIT.finditer(text) if not _ANY_NUMBER.match(match.group()))
+        spans += [match.span(match.lastgroup or 0) for match in units]
     return spans
 
 
@@ -162,7 +166,7 @@ def _with_tail(text: str, start: int, end: int) -> list[tuple[int, int]]:
         unit = _UNIT.match(text, end)
         town = _TOWN.match(text, end) if unit is None else None
         if unit is not None:
-            spans.append(unit.span("unit"))
+            spans.append(unit.span(unit.lastgroup or 0))
             end = unit.end()
         elif town is not None:
             spans[-1] = (spans[-1][0], town.end())
