@@ -18,9 +18,10 @@ from rich.text import Text
 from gateway import config
 from gateway.cli.console import err, out, print_json
 from gateway.config import Settings, WebhookSettings
+from gateway.delivery.posts import Post
 from gateway.delivery.redelivery import Tally, redeliver
 from gateway.delivery.target import PostResult, Target
-from gateway.delivery.webhook import Post, WebhookPublisher
+from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import UsageError
 from gateway.store.outbox import Undelivered
 from gateway.store.records import DeliveryRecord

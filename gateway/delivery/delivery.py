@@ -18,8 +18,9 @@ from typing import Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from gateway.delivery.payload import tokens_json, transcript_body
+from gateway.delivery.posts import Post, Unsent
 from gateway.delivery.sequencer import Released, Sequencer
-from gateway.delivery.webhook import OnOutcome, Post
+from gateway.delivery.webhook import OnOutcome
 from gateway.errors import InternalError
 from gateway.ids import new_ulid
 from gateway.metrics import LATE_TRANSCRIPTS, REDACTION_FAILED, REVISED, TRANSCRIPTS
@@ -72,6 +73,9 @@ class RecordWriter(Protocol):
 
 class Publisher(Protocol):
     """What delivery needs of :class:`gateway.delivery.webhook.WebhookPublisher`."""
+
+    unsent: Unsent
+    """Posts that wait, there or on the way there."""
 
     def publish(self, post: Post) -> None:
         """Send the post when its turn comes."""
@@ -185,13 +189,15 @@ class Delivery:
     def revise(self, redactor: Redactor, redacted: Redacted, message_id: str) -> None:
         """Write the earlier messages anew that this one showed to hold a secret.
 
-        What was posted or shown live can't be taken back; the store, and what is made from it, can.
+        What was posted or shown live can't be taken back; the store, what is made from it, and posts that wait can.
         """
         kept = self._messages.setdefault(redactor, OrderedDict())
         for revised in redacted.revised:
             earlier = kept.get(revised.utterance)
             if earlier is not None:
                 self.writer.submit(RevisionRecord(earlier, revised.text))
+                if self.publisher is not None:
+                    self.publisher.unsent.revise(earlier, revised.text)
                 REVISED.inc()
         if redacted.utterance >= 0:
             kept[redacted.utterance] = message_id
@@ -298,7 +304,9 @@ class CallDelivery:
                 message = replace(message, tokens=tokens_json(transcript.tokens))
             body = transcript_body(self._call, message, terms.redaction, transcript.text, transcript.tokens)
             call_id, message_id = message.call_id, message.message_id
-            post = Post(new_ulid(), call_id, message_id, released.sequence, body, terms.at)
+            shows_redacted = terms.redaction is not RedactionOutput.UNREDACTED
+            post = Post(new_ulid(), call_id, message_id, released.sequence, body, terms.at, redacted=shows_redacted)
+            self._delivery.publisher.unsent.add(post)
             # Before its message: what is committed of the two after a crash is a post too many, never one too few.
             self._delivery.writer.submit(_delivery_record(post, "pending", ""))
         committed = self._delivery.writer.submit(message)

@@ -11,17 +11,17 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Protocol
 
 from gateway.config import WebhookSettings
 from gateway.delivery.backoff import Backoff
-from gateway.delivery.delivery import RecordWriter
+from gateway.delivery.lanes import Lane, OutboxStore, OutboxWriter
 from gateway.delivery.payload import stored_body
+from gateway.delivery.posts import Post, Unsent
 from gateway.delivery.target import PostResult, Target
-from gateway.delivery.webhook import FailureLog, Post, count_delivered, result_label
+from gateway.delivery.webhook import FailureLog, count_delivered, result_label
 from gateway.errors import StoreError
 from gateway.metrics import (
     WEBHOOK_OUTBOX,
@@ -33,7 +33,7 @@ from gateway.metrics import (
 from gateway.store.outbox import StoredPost
 from gateway.store.records import DeliveryRecord
 
-__all__ = ["PERMANENT", "Outbox", "OutboxStore", "OutboxWriter"]
+__all__ = ["PERMANENT", "Outbox"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,42 +46,6 @@ _SWEEP_SECONDS = 15.0
 # Calls, and posts of one call, that are read back at once.
 _LANES = 32
 _PAGE = 64
-
-
-class OutboxStore(Protocol):
-    """What the outbox needs of :class:`gateway.store.store.Store`."""
-
-    async def pending_calls(self, limit: int) -> list[str]:
-        """Sessions with posts pending, the longest waiting first."""
-
-    async def pending_posts(self, call_id: str, limit: int) -> list[StoredPost]:
-        """The first pending posts of a session, in their order."""
-
-    async def pending_size(self) -> tuple[int, datetime | None]:
-        """How many posts are pending, and since when the oldest is."""
-
-
-class OutboxWriter(RecordWriter, Protocol):
-    """What the outbox needs of :class:`gateway.store.writer.Writer`."""
-
-    def barrier(self) -> asyncio.Future[None]:
-        """Done when all that was submitted before is committed."""
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """The posts of one call: those in memory, and whether the database has ``more`` behind them.
-
-    ``busy`` while it stands in a line, posts, is read back, or waits for its next try.
-    """
-
-    call_id: str
-    posts: deque[Post] = field(default_factory=deque)
-    more: bool = False
-    loading: bool = False
-    busy: bool = False
-    failures: int = 0
-    timer: asyncio.TimerHandle | None = None
 
 
 class Outbox:
@@ -109,6 +73,7 @@ class Outbox:
         sweep_seconds: float = _SWEEP_SECONDS,
         target: Target | None = None,
     ) -> None:
+        self.unsent = Unsent()
         self._target = target or Target(settings)
         self._log = FailureLog(self._target.origin)
         self._settings = settings
@@ -116,13 +81,13 @@ class Outbox:
         self._writer = writer
         self._backoff = backoff or Backoff()
         self._sweep_seconds = sweep_seconds
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         # Posts in memory, in number and bytes.
         self._items = 0
         self._bytes = 0
-        self._ready: deque[_Lane] = deque()
-        self._to_load: deque[_Lane] = deque()
-        self._in_flight: dict[asyncio.Task[float | None], _Lane] = {}
+        self._ready: deque[Lane] = deque()
+        self._to_load: deque[Lane] = deque()
+        self._in_flight: dict[asyncio.Task[float | None], Lane] = {}
         # The database may have posts of calls without a lane: at first those of an earlier process.
         self._unlisted = True
         self._overflowed = False
@@ -161,7 +126,7 @@ class Outbox:
             if len(self._lanes) >= self._settings.queue_items:
                 self._unlisted = self._overflowed = True
                 return
-            lane = self._lanes[post.call_id] = _Lane(post.call_id, more=self._unlisted)
+            lane = self._lanes[post.call_id] = Lane(post.call_id, more=self._unlisted)
         if lane.more or lane.loading or self._full:
             lane.more = True
         else:
@@ -172,13 +137,13 @@ class Outbox:
     def _full(self) -> bool:
         return self._items >= self._settings.queue_items or self._bytes >= self._settings.queue_bytes
 
-    def _keep(self, lane: _Lane, post: Post) -> None:
+    def _keep(self, lane: Lane, post: Post) -> None:
         lane.posts.append(post)
         self._items += 1
-        self._bytes += len(post.body)
+        self._bytes += post.size
         WEBHOOK_QUEUE.set(self._items)
 
-    def _advance(self, lane: _Lane) -> None:
+    def _advance(self, lane: Lane) -> None:
         """What the lane does next, unless it is at something."""
         if lane.busy:
             return
@@ -203,7 +168,7 @@ class Outbox:
         if not self._in_flight and not self._ready:
             self._idle.set()
 
-    async def _post(self, lane: _Lane) -> float | None:
+    async def _post(self, lane: Lane) -> float | None:
         """Send the first post; seconds until it is tried again, None if it is done with."""
         post = lane.posts[0]
         if self._time_left(post) <= 0:
@@ -240,7 +205,7 @@ class Outbox:
             lane.timer = asyncio.get_running_loop().call_later(wait, self._resume, lane)
         self._pump()
 
-    def _retry(self, lane: _Lane, post: Post, result: PostResult) -> float:
+    def _retry(self, lane: Lane, post: Post, result: PostResult) -> float:
         """Seconds for which its call waits, and with it the call's later posts."""
         lane.failures += 1
         if result.retry_after:
@@ -251,7 +216,7 @@ class Outbox:
         self._record(post, "pending", result.reason, post.created_at)
         return wait
 
-    def _resume(self, lane: _Lane) -> None:
+    def _resume(self, lane: Lane) -> None:
         lane.timer = None
         lane.busy = False
         if not self._closed:
@@ -264,10 +229,10 @@ class Outbox:
             self._held_until = loop.time() + seconds
             loop.call_at(self._held_until, self._pump)
 
-    def _end(self, lane: _Lane, post: Post, outcome: str, reason: str) -> None:
+    def _end(self, lane: Lane, post: Post, outcome: str, reason: str) -> None:
         lane.posts.popleft()
         self._items -= 1
-        self._bytes -= len(post.body)
+        self._bytes -= post.size
         WEBHOOK_QUEUE.set(self._items)
         if not self._full:
             self._room.set()
@@ -301,7 +266,7 @@ class Outbox:
                 _log_store("pending posts cannot be read back", error)
                 await asyncio.sleep(self._backoff.delay(failures))
 
-    async def _load(self, lanes: list[_Lane]) -> None:
+    async def _load(self, lanes: list[Lane]) -> None:
         """The lanes that stand first; those that find no room stay there."""
         for lane in lanes:
             lane.loading, lane.more = True, False
@@ -318,7 +283,7 @@ class Outbox:
                 if lane.loading:
                     lane.loading, lane.more = False, True
 
-    async def _fill(self, lane: _Lane) -> None:
+    async def _fill(self, lane: Lane) -> None:
         # Calls that stand in line share the room: many calls with a post each go out faster than few with many.
         room = self._settings.queue_items - self._items
         limit = max(1, min(_PAGE, room // len(self._to_load)))
@@ -334,7 +299,7 @@ class Outbox:
         lane.loading = lane.busy = False
         self._advance(lane)
 
-    def _take_up(self, lane: _Lane, one: StoredPost) -> None:
+    def _take_up(self, lane: Lane, one: StoredPost) -> None:
         record = one.delivery
         if one.message is None:
             WEBHOOK_POSTS.labels(one.lost).inc()
@@ -342,7 +307,9 @@ class Outbox:
             return
         body = stored_body(one.guid, one.message)
         of = (record.delivery_id, record.call_id, record.message_id, record.sequence)
-        self._keep(lane, Post(*of, body, None, record.at))
+        post = Post(*of, body, None, record.at, redacted=not one.message.show_unredacted)
+        self.unsent.add(post)
+        self._keep(lane, post)
 
     async def _settled(self) -> None:
         with suppress(StoreError):
@@ -369,7 +336,7 @@ class Outbox:
                 continue
             if len(self._lanes) >= limit:
                 return
-            lane = self._lanes[call_id] = _Lane(call_id, more=True)
+            lane = self._lanes[call_id] = Lane(call_id, more=True)
             self._advance(lane)
         # Until here a new call's posts were left to the database as well, for it may have had earlier ones.
         self._unlisted = self._overflowed or len(call_ids) == limit

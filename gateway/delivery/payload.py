@@ -11,7 +11,7 @@ from gateway.participants import RedactionOutput
 from gateway.speech.engine import Token
 from gateway.store.records import CallRecord, MessageRecord
 
-__all__ = ["stored_body", "tokens_json", "transcript_body"]
+__all__ = ["revised_body", "stored_body", "tokens_json", "transcript_body"]
 
 
 def transcript_body(
@@ -50,6 +50,13 @@ def stored_body(guid: str, message: MessageRecord) -> bytes:
         if message.tokens is not None:
             alternative["tokens"] = orjson.Fragment(message.tokens)
     return _body(guid, message, alternative)
+
+
+def revised_body(body: bytes, text: str) -> bytes:
+    """A body that has redacted text, with that text redacted anew."""
+    message = orjson.loads(body)
+    message["autotranscribeResponse"]["utterance"][0]["text"] = text
+    return orjson.dumps(message)
 
 
 def _body(guid: str, message: MessageRecord, alternative: dict[str, Any]) -> bytes:

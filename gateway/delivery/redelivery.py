@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Protocol
 
-from gateway.delivery.outbox import OutboxWriter
+from gateway.delivery.lanes import OutboxWriter
 from gateway.delivery.payload import stored_body
 from gateway.delivery.target import PostResult
 from gateway.store.outbox import StoredPost, Undelivered

@@ -10,39 +10,22 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
 
 from gateway.config import WebhookSettings
+from gateway.delivery.posts import Post, Unsent
 from gateway.delivery.target import PostResult, Target
 from gateway.ids import new_stream_id, new_ulid
 from gateway.metrics import DELIVERY_SECONDS, WEBHOOK_DROPPED, WEBHOOK_POSTS, WEBHOOK_QUEUE
 
-__all__ = ["FailureLog", "OnOutcome", "Post", "PostResult", "WebhookPublisher", "count_delivered", "result_label"]
+__all__ = ["FailureLog", "OnOutcome", "PostResult", "WebhookPublisher", "count_delivered", "result_label"]
 
 logger = logging.getLogger(__name__)
 
 # A dead target would otherwise fill the log as fast as people talk.
 _LOG_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Post:
-    """One message on its way to the target.
-
-    ``endpoint_at`` is the event loop's time at which the utterance ended, None where an earlier process heard it;
-    ``body`` is the JSON to send; ``created_at`` tells its age.
-    """
-
-    delivery_id: str
-    call_id: str
-    message_id: str
-    sequence: int
-    body: bytes
-    endpoint_at: float | None
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 OnOutcome = Callable[[Post, str, str], None]
@@ -93,6 +76,7 @@ class WebhookPublisher:
     """
 
     def __init__(self, settings: WebhookSettings, *, on_outcome: OnOutcome) -> None:
+        self.unsent = Unsent()
         self._target = Target(settings)
         self._on_outcome = on_outcome
         self._max_items = settings.queue_items
@@ -122,7 +106,7 @@ class WebhookPublisher:
             return
         self._idle.clear()
         self._waiting[post.delivery_id] = post
-        self._bytes += len(post.body)
+        self._bytes += post.size
         queue = self._by_call.get(post.call_id)
         if queue is None:
             self._by_call[post.call_id] = deque((post,))
@@ -143,7 +127,7 @@ class WebhookPublisher:
                 continue
             post = queue.popleft()
             del self._waiting[post.delivery_id]
-            self._bytes -= len(post.body)
+            self._bytes -= post.size
             task = asyncio.create_task(self._send(post), name="webhook-post")
             self._in_flight[task] = post
             task.add_done_callback(self._sent)
@@ -182,7 +166,7 @@ class WebhookPublisher:
         _, post = self._waiting.popitem(last=False)
         # Within a call the oldest is the first; its queue stays listed until `_pump` or `_sent` finds it empty.
         self._by_call[post.call_id].popleft()
-        self._bytes -= len(post.body)
+        self._bytes -= post.size
         self._drop(post, reason)
 
     def _drop(self, post: Post, reason: str) -> None:

@@ -172,6 +172,34 @@ async def test_later_words_redact_the_store_again(line: Line) -> None:
 
 
 @pytest.mark.parametrize(
+    ("redaction", "second"),
+    [
+        (RedactionOutput.REDACTED, {"text": "####"}),
+        (RedactionOutput.BOTH, {"text": "####", "unredactedText": "8765"}),
+        (RedactionOutput.UNREDACTED, {"text": "8765"}),
+    ],
+)
+async def test_later_words_redact_posts_that_wait(
+    tmp_path: Path, redaction: RedactionOutput, second: dict[str, str]
+) -> None:
+    opened = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await opened.wait()
+        return await ok(request)
+
+    async with laid(tmp_path, answer) as line:
+        record = CallRecord(new_ulid(), line.account_id, "CA01", "en-US", "cust-7", "agent-9", NOON)
+        call = line.delivery.open(record, redaction, Learner())
+        for text in ("hello", "8765", "that's my PIN"):
+            call.deliver(call.endpoint(), said(text))
+        await line.hook.came(1)
+        opened.set()
+        await line.settle()
+        assert line.hook.bodies[1]["autotranscribeResponse"]["utterance"] == [second]
+
+
+@pytest.mark.parametrize(
     ("redaction", "utterance", "shown"),
     [
         (RedactionOutput.REDACTED, {"text": "PIN ####"}, "PIN ####"),

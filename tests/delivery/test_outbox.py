@@ -19,8 +19,8 @@ from gateway.delivery.backoff import Backoff
 from gateway.delivery.delivery import CallDelivery, Delivery, Transcript
 from gateway.delivery.oauth2 import TokenSource
 from gateway.delivery.outbox import PERMANENT, Outbox
+from gateway.delivery.posts import Post
 from gateway.delivery.target import Target
-from gateway.delivery.webhook import Post
 from gateway.errors import StoreError
 from gateway.ids import new_ulid
 from gateway.metrics import REGISTRY

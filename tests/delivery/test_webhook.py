@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from gateway.config import WebhookSettings
-from gateway.delivery.webhook import Post, WebhookPublisher
+from gateway.delivery.posts import Post
+from gateway.delivery.webhook import WebhookPublisher
 
 from .hook import serving
 
