@@ -196,6 +196,9 @@ class Writer:
         if wait > 0 and len(self._queue) < GROUP_ROWS and not self._closed.is_set():
             await asyncio.sleep(wait)
         batch = list(islice(self._queue, GROUP_ROWS))
+        if _is_pending(batch[-1].record) and len(self._queue) > len(batch):
+            # Its message is next: alone it would look, to who reads the database now, as if that one were lost.
+            batch.append(self._queue[len(batch)])
         if len(batch) == len(self._queue) and not self._closed.is_set():
             self._urgent.clear()
         return batch
@@ -287,6 +290,10 @@ def _why(error: Exception) -> str:
 
 def _is_lazy(record: Record) -> bool:
     return isinstance(record, DeliveryRecord) and record.outcome == "delivered"
+
+
+def _is_pending(record: Record) -> bool:
+    return isinstance(record, DeliveryRecord) and record.outcome == "pending"
 
 
 def _refuse(item: _Waiting, reason: str) -> None:

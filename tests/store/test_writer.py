@@ -17,7 +17,7 @@ from gateway.metrics import REGISTRY
 from gateway.store.records import RevisionRecord
 from gateway.store.rows import Record
 from gateway.store.store import Store
-from gateway.store.writer import Writer
+from gateway.store.writer import GROUP_ROWS, Writer
 
 from .samples import KEY, NOON, delivery, message, opened_call
 
@@ -95,6 +95,16 @@ async def test_the_last_state_of_a_delivery_and_of_a_call_wins(store: Store, wri
     await ends(writer.submit(done))
     assert await store.delivery_failures(opened.account_id) == [failed]
     assert await store.call(opened.account_id, "CA01") == done
+
+
+async def test_a_post_and_its_message_are_committed_together(store: Store, writer: Writer) -> None:
+    opened = await opened_call(store)
+    for number in range(GROUP_ROWS - 1):
+        writer.submit(message(opened.call_id, number))
+    said = message(opened.call_id, GROUP_ROWS)
+    pending, done = writer.submit(delivery(said)), writer.submit(said)
+    await ends(pending)
+    assert done.done()
 
 
 async def test_that_a_post_was_delivered_waits_for_company_but_not_for_ever(store: Store, writer: Writer) -> None:
