@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from threading import Lock
 
 from pyobscenity import (
     RegexMatcher,
@@ -75,6 +76,8 @@ _MATCHER = RegexMatcher(
     blacklist_transformers=english_recommended_blacklist_transformers,
     whitelist_transformers=english_recommended_whitelist_transformers,
 )
+# Its transformers keep state while they read a text; recordings are redacted on several threads.
+_ONE_AT_A_TIME = Lock()
 # The same patterns at once: most words match none, and are not given to the matcher, which takes a tenth of a ms.
 _ANY = re.compile("|".join(term["pattern"].as_regex() for term in _TERMS["blacklisted_terms"]))
 
@@ -104,12 +107,17 @@ def _is_profane(word: str) -> bool:
     bare = word.removesuffix("'s")
     if bare in _NO_OATHS or _ANY.search(bare) is None:
         return False
-    return bool(_MATCHER.has_match(bare))
+    return _matches(bare)
 
 
 def _anywhere(text: str) -> bool:
     """Whether a word is profane in its text too: "kung fu" and "Moby Dick" are exceptions of two words."""
-    return bool(_MATCHER.has_match(text))
+    return _matches(text)
+
+
+def _matches(text: str) -> bool:
+    with _ONE_AT_A_TIME:
+        return bool(_MATCHER.has_match(text))
 
 
 def _is_name(text: str, token: Token) -> bool:
