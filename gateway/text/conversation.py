@@ -127,7 +127,7 @@ def topics_after(
     found: frozenset[Entity],
 ) -> Mapping[Entity, Topic]:
     """The topics after an utterance in which ``found`` were hidden."""
-    following = {
+    following: dict[Entity, Topic] = {
         entity: replace(topic, ago=topic.ago + 1, answered=topic.answered or entity in found)
         for entity, topic in topics.items()
         if topic.ago < TOPIC_UTTERANCES and entity is not Entity.PASSWORD

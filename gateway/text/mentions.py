@@ -76,7 +76,7 @@ _MENTION = re.compile(
 _HINT = re.compile(
     r"card|cv[vcn]|c[. ]\s?v|code|digit|number|expir|exp\s|visa|amex|american|pin|p[. ]\s?i|pen\s|social|ssn|s[. ]\s?s"
     r"|tax\s|itin|pass|word|phrase|phone|cell|mobile|line|area|call|reach|text|ring|contact|birth|dob|d\.|born|zip|post|mail"
-    r"|address|live|name|answer|question|maiden|pet|mascot|gr[eo]w|school|nickname",
+    r"|address|live|name|answer|question|first|maiden|pet|mascot|gr[eo]w|school|nickname",
     re.IGNORECASE,
 )
 # "4 1 is my PIN", "that's my PIN": the number came first.

@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from gateway.participants import Role
 from gateway.text import password_cues as cues
 from gateway.text.context import Context, Topic
 from gateway.text.numbers import NUMBER_WORDS, Element, Token, vocabulary
+from gateway.text.password_talk import is_plain
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
@@ -37,9 +39,11 @@ _CODE = re.compile(r"(?:pass|access)\s?codes?\b", re.IGNORECASE)
 _SENTENCE = re.compile(r"[.?!,]\s+")
 _MOST_WORDS = 7
 _FEW_WORDS = 3
+_NEAR_PARTS = 3
 _LEAST_LETTERS = 4
 _LEAST_SPELLED = 3
 _READ_BACK_UTTERANCES = 2
+_BARE_UTTERANCES = 2
 
 
 def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element], context: Context) -> list[Hidden]:
@@ -49,6 +53,7 @@ def find_passwords(text: str, tokens: Sequence[Token], numbers: Sequence[Element
     if named:
         spans += _told(text, tokens, numbers, unfinished=context.unfinished)
         spans += _before(text)
+        spans += _beside(text, tokens) if not spans else []
     spans += _said_again(tokens, [_words(tokens, span) for span in spans])
     if not spans and named and (asked := cues.SELF_ASKED.search(text)) is not None:
         spans += _answer(text, tokens, answered=False, unfinished=False, at=asked.end())
@@ -131,6 +136,8 @@ def _told(text: str, tokens: Sequence[Token], numbers: Sequence[Element], *, unf
         if cues.NO_VALUE.match(text, start) or (match.group().endswith("'s") and text[start : start + 1] == "'"):
             continue
         span = _value(text, start, tokens, unfinished=unfinished)
+        if span is not None and not unfinished and len(words := _words(tokens, span)) > 1 and all(map(is_plain, words)):
+            continue
         if span is not None and not (_CODE.search(match.group()) and _only_numbers(span, tokens, numbers)):
             spans.append(span)
     return spans
@@ -153,15 +160,62 @@ def _before(text: str) -> list[_Span]:
     return spans
 
 
+def _beside(text: str, tokens: Sequence[Token]) -> list[_Span]:
+    """A few words that are no talk, next to "my password": "My password? Waterfall." """
+    if cues.LOST.search(text) is not None:
+        return []
+    for noun in cues.NOUN.finditer(text):
+        parts = [noun.end(), *(one.end() for one in cues.PARTS.finditer(text, noun.end()))]
+        for at in parts[:_NEAR_PARTS]:
+            following = [token for token in tokens if token.start >= at]
+            stop = cues.PARTS.search(text, at + 1)
+            stop_at = stop.start() if stop is not None else len(text)
+            strange = list(takewhile(_is_strange, (token for token in following if token.start < stop_at)))
+            whole = bool(strange) and strange[-1].end >= stop_at
+            counts = bool(strange) and (strange[0].digits or strange[0].word in NUMBER_WORDS)
+            if 0 < len(strange) <= _FEW_WORDS and not counts and (whole or at == noun.end()):
+                return [(strange[0].start, strange[-1].end)]
+    return []
+
+
+def _is_strange(token: Token) -> bool:
+    return not is_plain(token.word)
+
+
+def _strange(text: str, start: int, tokens: Sequence[Token]) -> list[_Span]:
+    """From the first to the last word that is no talk, in a short turn that is no question."""
+    following = [token for token in tokens if token.start >= start]
+    strange = [token for token in following if _is_strange(token)]
+    if not strange or len(following) > _MOST_WORDS or text.rstrip().endswith("?"):
+        return []
+    return [(strange[0].start, strange[-1].end)]
+
+
 def _of_topic(text: str, tokens: Sequence[Token], topic: Topic, context: Context) -> list[_Span]:
     """What a turn tells because a password was asked for, told or spoken of before."""
     if topic.firm and topic.by is context.role:
-        return _answer(text, tokens, answered=topic.answered, unfinished=context.unfinished)
+        told = _answer(text, tokens, answered=topic.answered, unfinished=context.unfinished)
+        return told if told or not topic.answered else _behind(cues.TRIES, text, tokens)
     if topic.answered and topic.by is not context.role and topic.ago <= _READ_BACK_UTTERANCES:
         return _behind(cues.READS_BACK, text, tokens)
     if context.role is Role.CUSTOMER and not topic.firm:
-        return _behind(cues.TRIES, text, tokens) or (_said_so(text, tokens) if topic.ago == 1 else [])
+        told = _behind(cues.TRIES, text, tokens)
+        if not told and topic.ago == 1:
+            told = _said_so(text, tokens)
+        if not told and topic.ago <= _BARE_UTTERANCES and len(context.topics) == 1:
+            told = _bare(text, tokens)
+        return told
     return []
+
+
+def _bare(text: str, tokens: Sequence[Token]) -> list[_Span]:
+    """A turn of a few words none of which is talk."""
+    start = _skip(cues.OPENERS, text, 0)
+    following = [token for token in tokens if token.start >= start]
+    few = 0 < len(following) <= _FEW_WORDS and not text.rstrip().endswith("?")
+    if not few or following[0].digits or not all(_is_strange(token) for token in following[:-1] or following):
+        return []
+    return _strange(text, start, tokens)
 
 
 def _said_so(text: str, tokens: Sequence[Token]) -> list[_Span]:
@@ -203,13 +257,14 @@ def _answer(text: str, tokens: Sequence[Token], *, answered: bool, unfinished: b
         if answered or cues.NO_VALUE.match(text, start):
             return []
     elif not unfinished and cues.EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
-        return []
+        return [] if answered else _strange(text, start, tokens)
     span = _value(text, start, tokens, unfinished=unfinished)
     if span is None or unfinished or _is_spelled(tokens, *span):
         return [] if span is None else [span]
     if answered:
         return [span] if told and corrected else []
-    return [span] if told or len(_words(tokens, span)) <= _MOST_WORDS else []
+    words = _words(tokens, span)
+    return [span] if (told or len(words) <= _MOST_WORDS) and not all(map(is_plain, words)) else []
 
 
 def _amended(text: str, tokens: Sequence[Token], at: int) -> list[_Span]:

@@ -22,6 +22,7 @@ __all__ = [
     "KNOWS",
     "LATER",
     "LEADS",
+    "LOST",
     "MINE",
     "NAMES_THE_LAST",
     "NAMING",
@@ -30,6 +31,7 @@ __all__ = [
     "NO_SUBJECT",
     "NO_VALUE",
     "OPENERS",
+    "PARTS",
     "QUESTION",
     "READS_BACK",
     "SELF_ASKED",
@@ -57,24 +59,25 @@ def _each(*patterns: str) -> tuple[re.Pattern[str], ...]:
 
 # What a password is called.
 _CALLED = (
-    r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?(?:\s+word)?|access\s+codes?|key\s+phrases?|(?:security|secret)\s+answers?"
+    r"(?:pass\s?words?|pass\s?phrases?|pass\s?codes?(?:\s+(?:word|phrase))?|access\s+codes?|key\s+phrases?|(?:security|secret)\s+answers?"
     r"|hint\s+answer|answer\s+(?:to|for)\s+(?:my|your|the|that|his|her)\s+(?:(?:security|secret)\s+)?question"
     r"|(?:code|secret|memorable|safe|security|magic|verbal)\s+words?)"
 )
 # What security questions ask for, where they say so by themselves.
 _KNOWN_QUESTIONS = (
-    r"(?:mother(?:'s|s)\s+maiden\s+name|maiden\s+name\s+of\s+(?:your|my)\s+mother|first\s+pet(?:'s\s+name)?|(?:high\s+school|school)\s+mascot"
+    r"(?:mother(?:'s|s)\s+maiden\s+name|maiden\s+name\s+of\s+(?:your|my)\s+mother|(?:your|my)\s+first\s+(?:pet|car|job|school|teacher|employer|concert|kiss)(?:'s\s+name)?|(?:high\s+school|school)\s+mascot"
     r"|(?:street|road|town|city)\s+(?:that\s+)?(?:did\s+)?(?:you|i)\s+gr[eo]w\s+up\s+(?:on|in)"
     r"|(?:city|town|hospital)\s+(?:were\s+you|you\s+were|was\s+i|i\s+was)\s+born\s+in"
     r"|(?:elementary|primary|grade|grammar)\s+school\s+(?:did\s+)?(?:you|i)\s+(?:go|went|attend(?:ed)?)"
     r"|name\s+of\s+(?:your|my)\s+(?:elementary|primary|grade)\s+school|childhood\s+(?:nickname|best\s+friend)"
-    r"|first\s+(?:car|job)\s+(?:did\s+)?(?:you|i)\s+(?:own|owned|have|had))"
+    r")"
 )
 # Compounds that are no password: "the password link".
 _COMPOUNDS = _any(
     "email, emails, e-mail, link, links, reset, resets, resetting, manager, field, box, page, screen, hint, policy",
     "protection, protected, recovery, requirement, requirements, rule, rules, prompt, option, strength, length",
-    "change, changes, issue, issues, problem, problems",
+    "change, changes, issue, issues, problem, problems, vault, generator, keeper, wizard, portal, section, settings",
+    "tab",
 )
 NAMING = rf"(?:{_CALLED}|{_KNOWN_QUESTIONS}|(?:security|secret|challenge)\s+questions?)"
 """A pattern for what names a password, or what serves as one: the answer to a security question."""
@@ -92,19 +95,20 @@ _IS = (
     r"(?!\s+(?:set|changed|reset|updated|switched)\b)"
     r"|(?:is|was|got|were)\s+(?:set|changed|reset|updated|switched)\s+(?:back\s+)?to\b)"
 )
-_ITS = r"(?:it's|it\s+is|it\s+was|that's|that\s+is|that\s+was|that'd\s+be|it'd\s+be|that\s+would\s+be|it\s+says|it\s+reads)"
+_ITS = r"(?:it(?:'s|\s+is|\s+was|'d\s+be|\s+says|\s+reads)|that(?:'s|\s+is|\s+was|'d\s+be|\s+would\s+be))"
 _SMALL_TALK = r"(?:(?:okay|yes|yeah|sure|so|now|well|um|uh)[\s,.]+){0,4}"
 
 # Words behind "the password" that begin no password: what is done with it, where, when, and by whom.
 _NEXT = r"(?!" + _any(
     "to, for, that, this, i, is, was, on, and, or, again, you, we, they, from, in, at, it, please, first, now, but",
-    "because, not, if, when, as, your, my, the, so, then, there, here, over, with, by, too, instead, multiple, several",
-    "twice, once, three, two, wrong, correctly, incorrectly, just, today, yesterday, online, which, who, he, she",
-    "everywhere, anywhere, of, a, an, work, works, worked, easier, harder, stronger, simpler, longer, shorter, safe",
-    "somewhere, down, sir, ma'am, really, be, been, being, question, questions, might, may, will, would, can, could",
-    "should, must, has, had, have, did, do, does, doesn't, didn't, isn't, wasn't, won't, 's, matches, expired, before",
-    "after, until, while, since, without, myself, yourself, correct, right, thanks, thank, okay, never, always",
-    "recently, already, today, no, yes, what, yet, either, anymore, last, all, expires, changed, sent, reset, case",
+    "because, not, if, when, as, your, my, the, so, then, there, here, over, with, by, too, instead, multiple",
+    "several, twice, once, three, two, wrong, correctly, incorrectly, just, today, yesterday, online, which, who, he",
+    "she, everywhere, anywhere, of, a, an, work, works, worked, easier, harder, stronger, simpler, longer, shorter",
+    "safe, somewhere, down, sir, ma'am, really, be, been, being, question, questions, might, may, will, would, can",
+    "could, should, must, has, had, have, did, do, does, doesn't, didn't, isn't, wasn't, won't, 's, matches, expired",
+    "before, exactly, one more, one last, after, until, while, since, without, myself, yourself, correct, right",
+    "thanks, thank, okay, never, always, recently, already, no, yes, what, yet, either, anymore, last, all, expires",
+    "changed, sent, reset, case",
 ) + r"\b)"  # fmt: skip
 
 TELLS = _each(
@@ -117,6 +121,8 @@ TELLS = _each(
     # "I changed it to", "I've set my password to"
     rf"\b(?:set|sets|change|changed|reset|made|make|switched|updated)\s+(?:it|(?:{_OWNER})?(?:[\w-]+\s+)?{_NOUN})"
     r"\s+(?:back\s+)?(?:to|as)\b\s*",
+    # "change the password from … to …"
+    rf"\b(?:chang|switch|updat|reset)\w*\s+(?:{_OWNER})?(?:[\w-]+\s+)?{_NOUN}\s+from\s+",
     # "and now it's", "and the new one is"
     r"\bnow\s+(?:it's|it\s+is)\s+",
     rf"\b(?:new|old|other|current|second|first|right|correct|last|latest)\s+one(?:'s\b|\s+{_IS})\s*",
@@ -148,7 +154,7 @@ BEFORE = _compile(
     rf"|(?<=,\s){_OWNED}[.!]?$)",
     # "I use blue horse as my password", "so it's blue horse for the password?"
     r"\b(?:us(?:ed?|ing)|tr(?:y|ying|ied)|put(?:ting)?(?:\s+(?:in|down))?|enter(?:ed|ing)?|typ(?:ed?|ing)(?:\s+in)?|have|had"
-    r"|got|pick(?:ed)?|cho[o]?se|set|want(?:ed)?|like|made|(?:wrote|write)(?:\s+down)?|(?:go|went|going)\s+with|it's"
+    r"|got|pick(?:ed)?|cho[o]?se|set|want(?:ed)?|like|made|(?:wrote|write)(?:\s+down)?|with|it's"
     rf"|it\s+is|it\s+was|that's)\s+(?P<used>(?:[\w'.,-]{{1,30}}\s+){{1,6}}?)(?:as|for)\s+{_OWNED}",
 )  # fmt: skip
 """What stands behind a password: the group that matched is the password, with what may stand before it."""
@@ -156,9 +162,9 @@ BEFORE = _compile(
 NO_SUBJECT = re.compile(
     r"(?:.*\b)?"
     + _any(
-        "that, this, it, it's, what, which, where, here, there, who, how, why, think, know, sure, believe, says, said, so",
-        "everything, name, one, of, those, question, thing, problem, again, in, up, down, another, anything, something",
-        "okay, yes, yeah, thanks, right, them, him, me, asked, asking",
+        "that, this, it, it's, what, which, where, here, there, who, how, why, think, know, sure, believe, says",
+        "said, so, everything, name, one, of, those, question, thing, problem, again, in, up, down, another",
+        "anything, something, okay, yes, yeah, thanks, right, them, him, me, asked, asking",
     )
     + r"\s*$",
     re.IGNORECASE | re.DOTALL,
@@ -169,17 +175,19 @@ NO_SUBJECT = re.compile(
 NO_VALUE = re.compile(
     _any(
         # states of it
-        "not, no, never, incorrect, wrong, invalid, expired, required, case, too, the same, same, locked, weak, strong",
-        "reset, changed, needed, being, correct, good, fine, ready, supposed, saved, stored, encrypted, sent, working",
-        "accepted, rejected, secure, gone, lost, forgotten, unknown, blank, empty, optional, different, longer, shorter",
-        "important, private, confidential, hidden, easier, harder, simpler, stronger, visible, temporary, protected, safe",
-        "out of date, stuck, failing, broken, missing, mandatory, right, okay, ok, set, due, denied, set up, about to",
-        "matching, greyed out, disabled, active, inactive, valid, compromised, known, written, linked, great, perfect",
+        "not, no, never, incorrect, wrong, invalid, expired, required, case, too, the same, same, locked, weak",
+        "strong, reset, changed, needed, being, correct, good, fine, ready, supposed, saved, stored, encrypted, sent",
+        "working, accepted, rejected, secure, gone, lost, forgotten, unknown, blank, empty, optional, different",
+        "longer, shorter, important, private, confidential, hidden, easier, harder, simpler, stronger, visible",
+        "temporary, protected, safe, out of date, stuck, failing, broken, missing, mandatory, right, okay, ok, set",
+        "due, denied, set up, about to, matching, greyed out, disabled, active, inactive, valid, compromised, known",
+        "written, linked, great, perfect",
         # places, times and sentences about it
-        "what, something, anything, going, on, in, at, for, up, about, your, really, here, there, asking, that, this, it",
-        "it's, how, why, when, where, which, who, to be, eight characters, everywhere, always, also, only for, just for",
-        "by, with, and, or, but, if, so, because, to, of, from, please, thanks, thank you, been, me, us, you, my email",
-        "sorry, though, obviously, sir, ma'am, again, correctly, incorrectly, yet, after, before, until, recently, later, again, access, an error, i, i'm, i've, we, he, she, they",
+        "what, something, anything, going, on, in, at, for, up, about, your, really, here, there, asking, that, this",
+        "it, it's, how, why, when, where, which, who, to be, eight characters, everywhere, always, also, only for",
+        "just for, by, with, and, or, but, if, so, because, to, of, from, please, thanks, thank you, been, me, us",
+        "you, my email, sorry, though, obviously, sir, ma'am, again, correctly, incorrectly, yet, after, before",
+        "until, recently, later, access, an error, i, i'm, i've, we, he, she, they",
     )
     + r"\b(?!\s+(?:underscore|dash|dot)\b)"
     r"|(?:an?|the)\s+(?:\w+\s+)?(?:problem|issue|one|only|reason|thing|question|hint|secret|must|requirement|link|email)\b"
@@ -189,10 +197,10 @@ NO_VALUE = re.compile(
 FILLERS = re.compile(
     r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|"
     + _any(
-        "well, so, like, actually, just, still, currently, probably, basically, let me see, let me think, let me check",
-        "let me look, the word, i think, i believe, i guess, it's, it is, that's, gonna be, going to be, all one word",
-        "all lowercase, all lower case, all uppercase, all upper case, all caps, all small letters, either, quote",
-        "spelled, maybe",
+        "well, so, like, actually, just, still, currently, probably, basically, let me see, let me think",
+        "let me check, let me look, the word, i think, i believe, i guess, it's, it is, that's, gonna be",
+        "going to be, all one word, all lowercase, all lower case, all uppercase, all upper case, all caps",
+        "all small letters, either, quote, spelled, maybe",
     )
     + r")\b[\s,.…]*)+",
     re.IGNORECASE,
@@ -206,15 +214,16 @@ CLAUSE = _compile(
     # another clause
     r",?\s+(?:and|so|then|but|because|if|when|since|which)\s+"
     + _any(
-        "i, i'm, i've, i'll, i'd, it, it's, that, that's, then, my, we, you, can, could, now, he, she, they, there, the",
-        "this, please",
+        "i, i'm, i've, i'll, i'd, it, it's, that, that's, then, my, we, you, can, could, now, he, she, they, there",
+        "the, this, please",
     )
     + r"\b",
     r",?\s+"
     + _any(
-        "but, because, please, thanks, thank you, yesterday, today, last week, last night, last month, last year, now it's",
-        "can you, can i, can we, could you, if you, if i, if that, i think, i believe, i guess, i mean, i hope, is that",
-        "does that, no spaces, no space, is my password, is the password, as my password, as the password, as your password",
+        "but, because, please, thanks, thank you, yesterday, today, last week, last night, last month, last year",
+        "now it's, can you, can i, can we, could you, if you, if i, if that, i think, i believe, i guess, i mean",
+        "i hope, is that, does that, no spaces, no space, is my password, is the password, as my password",
+        "as the password, as your password",
     )
     + r"\b",
     # how it is written
@@ -222,13 +231,20 @@ CLAUSE = _compile(
     r"|all\s+(?:one\s+word|lower|upper|caps|small|together)\w*)",
     r",\s+(?:"
     + _any(
-        "got it, right, correct, okay, ok, with, and the, all, it, it's, that, that's, is, doesn't, does, isn't, won't",
-        "didn't, the password, i'm, do, did, you, we, my, sir, ma'am, if, so, not, no wait, or at, or something, thank",
-        "like the, like in",
+        "got it, right, correct, okay, ok, with, and the, all, it, it's, that, that's, is, doesn't, does, isn't",
+        "won't, didn't, the password, i'm, do, did, you, we, my, sir, ma'am, if, so, not, no wait, or at",
+        "or something, thank, like the, like in",
     )
     + r"|i\s+\w+)\b",
 )  # fmt: skip
 """Where a password ends at the latest."""
+
+PARTS = re.compile(r"[.?!,;:…](?:\s+|$)")
+"""Where a turn falls apart."""
+
+LOST = re.compile(r"\b" + _any("forgot, forgotten, forget, lost, reset, resetting, new, link") + r"\b", re.IGNORECASE)
+"""Whoever says so tells no password beside it."""
+
 
 NAMES_THE_LAST = _compile(
     rf"\b(?:that's|that\s+is|that\s+was|this\s+is|it's|that'd\s+be)\s+{_OWNED}", rf"\b(?:is|was)\s+that\s+{_OWNED}"
@@ -259,8 +275,9 @@ ASKS_FOR_NEW = _compile(
 NO_ASK = re.compile(
     r"\b"
     + _any(
-        "reset, change, changed, update, forgot, forgotten, forget, recover, lost, new, link, must, never, don't, do not",
-        "can't, cannot, couldn't, didn't, won't, shouldn't, requirements, requirement, manager, isn't, doesn't, wrong",
+        "reset, change, changed, update, forgot, forgotten, forget, recover, lost, new, link, must, never, don't",
+        "do not, can't, cannot, couldn't, didn't, won't, shouldn't, requirements, requirement, manager, isn't",
+        "doesn't, wrong",
     )
     + r"\b"
     # "Have you tried another password?", "did it work?"
@@ -279,6 +296,7 @@ ASKS_AGAIN = _compile(
     r"\b(?:have|get|hear|take)\s+(?:it|that)\b(?=[^.!]{0,40}\?)",
     r"\bwhat\s+(?:did|do|would|have)\s+you\s+(?:use|set|choose|have|like|change|pick|want|try)\b[^.?!]{0,30}",
     r"\b(?:another|other|second)\s+one\s*\?",
+    r"\b(?:one\s+more\s+time|once\s+more|come\s+again|say\s+again|again|repeat\s+(?:that|it)|pardon(?:\s+me)?)\s*[?.]",
 )
 """ "What is it?" where a password was spoken of."""
 
@@ -305,13 +323,14 @@ SELF_ASKED = re.compile(
 OPENERS = re.compile(
     r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|mm+|mm-hmm|"
     + _any(
-        "maybe, probably, possibly, perhaps, just, well, so, oh, like, actually, yes, yeah, yep, sure, okay, ok, alright",
-        "all right, right, of course, sir, ma'am, absolutely, certainly, no problem, go ahead, let me see, let me think",
-        "let me check, let me look, hold on, hang on, one moment, one second, one sec, one minute, a moment, a second",
-        "a sec, a minute, just one moment, just a moment, just a second, just a minute, just one second, wait, sorry",
-        "please, thanks, thank you, got it, i got it, found it, i found it, i have it, have it, great, perfect, now, then",
-        "it should be, ready, here it is, here goes, here you go, done, gladly, yup, oh right, uh-huh",
-        "not at all, very good, sounds good, will do, happy to, good question",
+        "maybe, probably, possibly, perhaps, just, well, so, oh, like, actually, yes, yeah, yep, sure, okay, ok",
+        "alright, all right, right, of course, sir, ma'am, absolutely, certainly, no problem, go ahead, let me see",
+        "let me think, let me check, let me look, hold on, hang on, one moment, one second, one sec, one minute",
+        "a moment, a second, a sec, a minute, just one moment, just a moment, just a second, just a minute",
+        "just one second, wait, sorry, please, thanks, thank you, got it, i got it, found it, i found it, i have it",
+        "have it, great, perfect, now, then, it should be, ready, here it is, here goes, here you go, done, gladly",
+        "yup, oh right, uh-huh, pretty sure, i'm pretty sure, i'm sure, not sure but, not at all, very good",
+        "sounds good, will do, happy to, good question",
     )
     + r")\b[\s,.…!]*|i\s+(?:do|can|will|have|am)[,.]\s+)+",
     re.IGNORECASE,
@@ -360,17 +379,18 @@ EVASIONS = re.compile(
     _any(
         _QUESTIONS,
         # "I don't know"; "my husband set it up"
-        "i, i'm, i've, i'll, i'd, we, you, he, she, they, it, it's, that, that's, this, my, your, you're, they're, there",
-        "there's, somebody, someone, everybody, nobody",
+        "i, i'm, i've, i'll, i'd, we, you, he, she, they, it, it's, that, that's, this, my, your, you're, they're",
+        "there, there's, somebody, someone, everybody, nobody",
         # "no", "never mind"
         "no, nope, not, none, never, nothing, don't, won't, unfortunately, honestly",
         # other sentences
-        "let, give, read, hear, before, after, once, when, while, if, but, because, and, for, to, any, some, excuse, pardon, hello, hi, bye, goodbye, still",
+        "let, give, read, hear, before, after, once, when, while, if, but, because, and, for, to, any, some, excuse",
+        "pardon, hello, hi, bye, goodbye, still",
     )
     + r"\b|the\s+(?:\w+\s+)?"
     + _any(
-        "one, same, password, passwords, system, account, email, website, site, app, screen, page, link, computer, other",
-        "thing, problem, issue, reason, agent, lady, guy, person, message, text, only, code, question",
+        "one, same, password, passwords, system, account, email, website, site, app, screen, page, link, computer",
+        "other, thing, problem, issue, reason, agent, lady, guy, person, message, text, only, code, question",
     )
     + r"\b|(?:all|just\s+now|last)\s+(?:of|set|done|good|night|week|month|year|time|right)\b|just\s+now\b|now\b"
     r"|(?:good|bad)\s+(?:morning|afternoon|evening|to\s+know)\b|\w+ing\s+(?:it|now|that|up)\b",
