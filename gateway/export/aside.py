@@ -95,13 +95,22 @@ def main() -> int:
     """Build what standard input says; the answer, or why there is none, goes to standard output."""
     os.nice(NICE)
     os.umask(0o077)
+    # What libraries print must not come into the answer.
+    sys.stdout.flush()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     job = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the gateway that started us
     threading.Thread(target=_end_with_the_gateway, daemon=True).start()
     try:
         answer, code = pickle.dumps(asyncio.run(_build(*job))), 0
     except GatewayError as error:
         answer, code = str(error).encode(), _FAILED
-    sys.stdout.buffer.write(answer)
+    except Exception as error:
+        # Without its traceback: what it says may quote a transcript.
+        answer, code = b"", _FAILED
+        sys.stderr.write(f"feeds: the build failed by our own mistake ({type(error).__name__})\n")
+    with answers:
+        answers.write(answer)
     return code
 
 

@@ -13,7 +13,7 @@ from gateway.export.formats import require
 from gateway.export.links import Links
 from gateway.export.rows import Terms
 from gateway.export.schedule import Calendar, DayBuilder, Scheduler
-from gateway.export.storage import Folder, Storage, open_storage
+from gateway.export.storage import ANSWER_S, Folder, Storage, open_storage
 from gateway.store.feeds import FeedQueries
 from gateway.store.store import Store
 
@@ -36,15 +36,25 @@ class Exporter:
         self.calendar = Calendar(export.at_time, settings.retention.messages_days, export.retention_days)
 
     @classmethod
-    def open(cls, settings: Settings, store: Store, output: Path | None = None) -> Self:
-        """What the settings say; ``output`` is a folder in place of the storage that is set.
+    def open(cls, settings: Settings, store: Store, output: Path | None = None, *, patient: bool = True) -> Self:
+        """What the settings say.
+
+        Args:
+            settings: the gateway's.
+            store: where messages come from.
+            output: a folder in place of the storage that is set.
+            patient: whether to wait long for a bucket; the end of a gateway would wait as long.
 
         Raises:
             ConfigError: a format or the storage needs what is not installed, or cannot be used.
         """
         require(settings.export.formats)
         folder = output or settings.export.directory or settings.data_dir / "feeds"
-        storage = Folder(folder) if output is not None else open_storage(settings.export, folder)
+        storage = (
+            Folder(folder)
+            if output is not None
+            else open_storage(settings.export, folder, None if patient else ANSWER_S)
+        )
         return cls(settings, FeedQueries(store), storage, folder)
 
     def scheduler(self, builder: DayBuilder | None = None) -> Scheduler:

@@ -20,7 +20,10 @@ from gateway.export.partitions import parse
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
-__all__ = ["Bucket", "Folder", "Storage", "open_storage"]
+__all__ = ["ANSWER_S", "Bucket", "Folder", "Storage", "open_storage"]
+
+ANSWER_S = 4.0
+"""How long a gateway with calls waits for an answer of a bucket: its end waits for such requests, too."""
 
 
 class Storage(Protocol):
@@ -194,8 +197,13 @@ def _status(error: BaseException) -> str:
     return f"HTTP {rest[:3]}" if found and rest[:3].isdigit() else "no answer" if "HTTP error" in text else "no status"
 
 
-def open_storage(settings: ExportSettings, folder: Path) -> Storage:
+def open_storage(settings: ExportSettings, folder: Path, answer_s: float | None = None) -> Storage:
     """The storage of the settings; ``folder`` is used where no bucket is set.
+
+    Args:
+        settings: the feeds'.
+        folder: where they are kept without a bucket.
+        answer_s: how long a bucket may take for an answer, in seconds; None: minutes, with ten more tries.
 
     Raises:
         ConfigError: a bucket is set and obstore is not installed, or what is set is not usable.
@@ -212,7 +220,12 @@ def open_storage(settings: ExportSettings, folder: Path) -> Storage:
     options: dict[str, Any] = {"region": settings.s3_region or "us-east-1"}
     if settings.s3_endpoint is not None:
         options["endpoint"] = settings.s3_endpoint
-        options["client_options"] = {"allow_http": settings.s3_endpoint.startswith("http://")}
+    client: dict[str, Any] = {"allow_http": (settings.s3_endpoint or "").startswith("http://")}
+    if answer_s is not None:
+        longest = timedelta(seconds=answer_s)
+        client |= {"timeout": longest, "connect_timeout": longest}
+        options["retry_config"] = {"max_retries": 1, "retry_timeout": longest}
+    options["client_options"] = client
     if settings.s3_key is not None and settings.s3_secret is not None:
         options |= {"access_key_id": settings.s3_key, "secret_access_key": settings.s3_secret.get_secret_value()}
     try:

@@ -216,7 +216,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if publisher is not None:
             stack.push_async_callback(publisher.close, LAST_POSTS_S)
         speech = await open_speech(settings, stack)
-        exporter = Exporter.open(settings, store) if settings.export.enabled else None
+        exporter = Exporter.open(settings, store, patient=False) if settings.export.enabled else None
         gateway = Gateway(settings, store, writer, speech, publisher, exporter)
         stack.callback(gateway.plane.close)
         await gateway.configurations.load()

@@ -7,6 +7,7 @@ import pickle
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,34 @@ async def test_it_builds_what_a_builder_builds(tmp_path: Path) -> None:
     assert len(hours) == 24
     for key in mine.keys(f"{account_id}/"):
         assert Folder(folder).path(key).read_bytes() == mine.path(key).read_bytes()
+
+
+async def test_what_is_printed_there_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a library might do that says hello."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pickle\nload = pickle.load\npickle.load = lambda file: (print('hello'), load(file))[1]\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings = settings_of(tmp_path)
+    async with opened(settings) as (_, account_id):
+        built = await Aside(settings).build(account_id, DAY, replace(PLAN, feeds=("utterances",)))
+    assert [one.rows for one in built] == [5]
+
+
+async def test_an_error_of_ours_quotes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pickle\ndef dumps(_built): raise ValueError('My PIN is 8765.')\npickle.dumps = dumps\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings = settings_of(tmp_path)
+    async with opened(settings) as (_, account_id):
+        with pytest.raises(InternalError, match="ended with 1"):
+            await Aside(settings).build(account_id, DAY, replace(PLAN, feeds=("utterances",)))
+    told = capfd.readouterr()
+    assert "our own mistake (ValueError)" in told.err
+    assert "8765" not in told.out + told.err
 
 
 async def test_a_storage_that_refuses_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import urllib.request
 from datetime import date
@@ -131,6 +132,14 @@ class TestBucket:
             storage.put(KEY, made(tmp_path / "a", b"one"))
         # What could not be uploaded is still there.
         assert (tmp_path / "a").exists()
+
+    def test_one_that_does_not_answer_is_not_waited_for(self, s3: ExportSettings, tmp_path: Path) -> None:
+        """By a gateway, whose end waits for such requests. Tried again for three minutes, this would not end."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            storage = open_storage(s3.model_copy(update={"s3_endpoint": address}), tmp_path, answer_s=0.1)
+            with pytest.raises(StoreError, match="no answer"):
+                storage.keys("01ACC/")
 
     def test_the_prefix_is_kept_apart(self, s3: ExportSettings, tmp_path: Path) -> None:
         open_storage(s3, tmp_path).mark(DAY.success)
