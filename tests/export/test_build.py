@@ -284,16 +284,22 @@ class TestAlone:
                 pytest.fail("a file was taken for a folder")
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+    @pytest.mark.parametrize(
+        "plan",
+        [PLAN, Plan(formats=("jsonl",), gzip=True), Plan(formats=("parquet",))],
+        ids=["plain", "gzip", "parquet"],
+    )
     async def test_a_full_disk_is_told(
-        self, store: Store, storage: Folder, folder: Path, monkeypatch: pytest.MonkeyPatch
+        self, store: Store, storage: Folder, folder: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan
     ) -> None:
         account_id = await three_days(store)
         real = os.open
 
-        def full(path: str | Path, flags: int, mode: int = 0o777) -> int:
-            return real("/dev/full", os.O_WRONLY) if flags & os.O_EXCL else real(path, flags, mode)
+        def full(path: str | Path, flags: int, mode: int = 0o777, **more: int | None) -> int:
+            return real("/dev/full", os.O_WRONLY) if flags & os.O_EXCL else real(path, flags, mode, **more)
 
         monkeypatch.setattr("gateway.export.formats.os.open", full)
         with pytest.raises(StoreError, match="feeds cannot be made here"):
-            await build(store, storage, folder, account_id)
+            await build(store, storage, folder, account_id, plan=plan)
         assert storage.keys(f"{account_id}/") == []
+        assert not any((folder / SPOOL).iterdir())
