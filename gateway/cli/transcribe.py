@@ -228,21 +228,29 @@ def _run(plan: _Plan, items: Sequence[Item], fail: _Fail) -> Tally:
         known = ", ".join(sorted(engine.languages))
         raise UsageError(f"--language {plan.terms.language}: {engine.name} reads {known}; `gateway models list`")
 
+    printed: list[Transcript] = []
+
     def finish(item: Item, done: Transcription) -> None:
         path = item.chosen.path
-        _put(plan, item.chosen, transcript(path, done, plan.who, plan.started_at or _began(path, done.duration_ms)))
+        of = transcript(path, done, plan.who, plan.started_at or _began(path, done.duration_ms))
+        if plan.shelf is None:
+            printed.append(of)
+        else:
+            forms = plan.forms if plan.force else plan.shelf.missing(item.chosen.relative)
+            plan.shelf.save(of, item.chosen.relative, forms)
         if done.failed:
             _complain(f"{path}: {done.failed} utterances could not be recognised and are missing")
 
     with Transcriber(voice, engine, settings, plan.terms, plan.jobs) as transcriber:
-        return Batch(transcriber, plan.jobs, finish, fail).run(items, err, quiet=plan.quiet)
+        tally = Batch(transcriber, plan.jobs, finish, fail).run(items, err, quiet=plan.quiet)
+    # Behind the bar, which may be on the same terminal.
+    for of in printed:
+        _print(plan, of)
+    return tally
 
 
-def _put(plan: _Plan, chosen: Chosen, of: Transcript) -> None:
-    if plan.shelf is not None:
-        forms = plan.forms if plan.force else plan.shelf.missing(chosen.relative)
-        plan.shelf.save(of, chosen.relative, forms)
-    elif plan.forms == (Form.TEXT,):
+def _print(plan: _Plan, of: Transcript) -> None:
+    if plan.forms == (Form.TEXT,):
         for one in of.done.utterances:
             out.print(line(one, plan.who.redaction), soft_wrap=True)
     else:
@@ -251,7 +259,10 @@ def _put(plan: _Plan, chosen: Chosen, of: Transcript) -> None:
 
 def _began(path: Path, duration_ms: int) -> datetime:
     """A recorder ends its file when the call ends."""
-    ended = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    try:
+        ended = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     return ended - timedelta(milliseconds=duration_ms)
 
 

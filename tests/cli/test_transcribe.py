@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gateway.cli.transcribe import line, roles_of
 from gateway.errors import CallerError, ConfigError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
 from tests.cli.command import gateway
+from tests.cli.test_offline import POISON, Loudness, PitchEngine, say
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "support-call.wav"
@@ -59,6 +61,48 @@ def test_lines_say_when_who_and_what() -> None:
     assert len(line(ASKED, RedactionOutput.BOTH).plain.splitlines()) == 1
     styles = [{span.style for span in line(each, RedactionOutput.REDACTED).spans} for each in (ASKED, ANSWERED)]
     assert styles[0] != styles[1]
+
+
+@pytest.fixture
+def pitches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that reads pitch, and fails where no real one does."""
+    monkeypatch.setattr("gateway.server.speech.load_engine", lambda _settings: PitchEngine())
+    monkeypatch.setattr("gateway.speech.silero.Silero", lambda _path: Loudness())
+    monkeypatch.setattr("models.store.locate", lambda folder, _name: folder)
+
+
+@pytest.mark.usefixtures("pitches")
+def test_what_could_not_be_recognised_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    soundfile.write(path, say((200, 960), (0, 960), (POISON, 960), (0, 960), (POISON, 960), (0, 960)), 8000)
+    ended = CliRunner().invoke(app, ["transcribe", str(path)])
+    assert ended.exit_code == 1
+    assert ended.stdout.endswith("customer  Good morning.\n")
+    assert ended.stderr == f"error: {path}: 2 utterances could not be recognised and are missing\n"
+
+
+@pytest.mark.usefixtures("pitches")
+def test_a_call_began_when_it_is_said_or_so_long_before_its_file_was_ended(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    soundfile.write(path, say((0, 640), (200, 960), (0, 960)), 8000)
+    os.utime(path, (1_772_460_000, 1_772_460_000))
+    began = []
+    for more in ([], ["--started-at", "2026-03-02T14:05"], ["--started-at", "2026-03-02T14:05:00+02:00"]):
+        ended = CliRunner().invoke(app, ["transcribe", str(path), "--json", *more])
+        began.append(json.loads(ended.stdout)["startedAt"])
+    assert began == ["2026-03-02T13:59:57.440Z", "2026-03-02T14:05:00.000Z", "2026-03-02T12:05:00.000Z"]
+
+
+@pytest.mark.usefixtures("pitches")
+def test_redaction_is_as_the_options_say(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    soundfile.write(path, say((400, 960), (0, 960), (600, 960), (0, 960)), 8000)
+    asked = ["transcribe", str(path), "--mono-role", "agent"]
+    texts = [CliRunner().invoke(app, [*asked, *more]).stdout.splitlines()[-1] for more in ([], ["--show", "pin"])]
+    assert "agent     ##." in texts[0]
+    assert "#" not in texts[1]
+    both = CliRunner().invoke(app, [*asked, "--json", "--redaction-output", "redacted_and_unredacted"])
+    assert json.loads(both.stdout)["utterances"][1]["unredactedText"] == "Seven three."
 
 
 @pytest.mark.parametrize(
