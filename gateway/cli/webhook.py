@@ -14,10 +14,11 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
+from yarl import URL
 
 from gateway import config
 from gateway.cli.console import err, out, print_json
-from gateway.config import Settings, WebhookSettings
+from gateway.config import Settings, WebhookAuth, WebhookSettings
 from gateway.delivery.posts import Post
 from gateway.delivery.redelivery import Tally, redeliver
 from gateway.delivery.target import PostResult, Target
@@ -81,8 +82,11 @@ def post_again(
     since: Since = None,
     all_failed: Annotated[bool, typer.Option("--all-failed", help="All of them.")] = False,
     url: Annotated[
-        str | None, typer.Option(help="Post to this address instead, with the same authentication and signature.")
+        str | None, typer.Option(help="Post to this address instead; on another host without authentication.")
     ] = None,
+    same_auth: Annotated[
+        bool, typer.Option("--same-auth", help="With --url: authenticate and sign there as set, on any host.")
+    ] = False,
     config_file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -94,7 +98,7 @@ def post_again(
         msg = "which ones? Name --guid, --since or both; or --all-failed alone"
         raise UsageError(msg)
     settings = config.load(config_file)
-    webhook = _webhook(settings, url)
+    webhook = _webhook(settings, url, same_auth=same_auth)
     which = Undelivered(guid, None if since is None else moment(since))
     tally, left = _with_store(settings, lambda store: _redeliver(store, webhook, which))
     _tell(tally, left, as_json=as_json)
@@ -102,17 +106,37 @@ def post_again(
         raise typer.Exit(1)
 
 
-def _webhook(settings: Settings, url: str | None = None) -> WebhookSettings:
-    """The webhook's settings, with another address where one is given."""
+# What is nobody's but the target's.
+_NO_AUTH = {"auth": WebhookAuth.NONE, "signing_secret": None, "client_cert": None, "client_key": None}
+
+
+def _webhook(settings: Settings, url: str | None = None, *, same_auth: bool = False) -> WebhookSettings:
+    """The webhook's settings, with another address where one is given; secrets stay with the origin they are for."""
     if url is not None:
-        if not url.startswith(("http://", "https://")):
-            msg = "--url: must begin with http:// or https://"
+        there = _origin(url)
+        if there is None:
+            msg = "--url: must be written as http://HOST/PATH or https://HOST/PATH"
             raise UsageError(msg)
-        return settings.webhook.model_copy(update={"url": url})
+        known = same_auth or there == _origin(settings.webhook.url or "")
+        return settings.webhook.model_copy(update={"url": url, **({} if known else _NO_AUTH)})
+    if same_auth:
+        msg = "--same-auth: goes with --url; without it the target is the one that is set"
+        raise UsageError(msg)
     if settings.webhook.url is None:
         msg = "no webhook is set; set GATEWAY_WEBHOOK__URL to the http(s) URL that transcripts are to be posted to"
         raise UsageError(msg)
     return settings.webhook
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port; None if it is no address."""
+    try:
+        parsed = URL(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            return None
+        return parsed.scheme, parsed.host.lower(), parsed.port
+    except ValueError:
+        return None
 
 
 def _with_store(settings: Settings, work: Callable[[Store], Awaitable[T]]) -> T:

@@ -20,7 +20,7 @@ __all__ = ["REDELIVERED", "Poster", "RedeliveryStore", "Tally", "redeliver"]
 REDELIVERED = "redelivered"
 """The reason of a record that was made ``delivered`` this way."""
 
-# Read at once. Bodies of a page are made one by one.
+# Records read at once. A body is made when its turn has come: the message may be redacted anew meanwhile.
 _PAGE = 500
 
 # So many posts in a row without any answer: the target is not there, and the rest would only take as many timeouts.
@@ -30,10 +30,13 @@ _SILENT_MOST = 20
 class RedeliveryStore(Protocol):
     """What redelivery reads of :class:`gateway.store.store.Store`."""
 
-    async def undelivered_posts(
+    async def undelivered_page(
         self, which: Undelivered, limit: int, after: DeliveryRecord | None = None
-    ) -> list[StoredPost]:
+    ) -> list[DeliveryRecord]:
         """A page of failed and dropped posts, by session and order in it."""
+
+    async def undelivered_post(self, delivery_id: str) -> StoredPost | None:
+        """One of them with its message as it is now; None if it is one no more."""
 
 
 class Poster(Protocol):
@@ -47,19 +50,21 @@ class Poster(Protocol):
 class Tally:
     """How it went: posts ``delivered``, ``failed`` again, and ``lost`` (there is nothing left to post).
 
+    ``gone`` are those that somebody else delivered meanwhile, or that were removed with their call.
     ``gave_up`` is the reason of the last failure if the target stopped answering, else empty.
     """
 
     delivered: int = 0
     failed: int = 0
     lost: int = 0
+    gone: int = 0
     gave_up: str = ""
     silent: int = 0
 
     @property
     def done(self) -> int:
-        """Posts that were tried."""
-        return self.delivered + self.failed + self.lost
+        """Posts that were gone through."""
+        return self.delivered + self.failed + self.lost + self.gone
 
 
 async def redeliver(
@@ -82,28 +87,30 @@ async def redeliver(
     tally = Tally()
     lines = asyncio.Semaphore(connections)
 
-    async def one_call(posts: list[StoredPost]) -> None:
+    async def one_call(records: list[DeliveryRecord]) -> None:
         async with lines:
-            for post in posts:
+            for record in records:
                 if tally.gave_up:
                     return
-                reason = await _again(writer, target, post, tally)
-                if reason:
+                post = await store.undelivered_post(record.delivery_id)
+                if post is None:
+                    tally.gone += 1
+                elif reason := await _again(writer, target, post, tally):
                     on_failure(post, reason)
                 on_progress(tally)
 
     after: DeliveryRecord | None = None
-    while not tally.gave_up and (page := await store.undelivered_posts(which, _PAGE, after)):
-        after = page[-1].delivery
+    while not tally.gave_up and (page := await store.undelivered_page(which, _PAGE, after)):
+        after = page[-1]
         async with asyncio.TaskGroup() as group:
-            for posts in _by_call(page):
-                group.create_task(one_call(posts))
+            for records in _by_call(page):
+                group.create_task(one_call(records))
         await writer.barrier()
     return tally
 
 
-def _by_call(page: Iterable[StoredPost]) -> list[list[StoredPost]]:
-    return [list(posts) for _, posts in groupby(page, key=lambda one: one.delivery.call_id)]
+def _by_call(page: Iterable[DeliveryRecord]) -> list[list[DeliveryRecord]]:
+    return [list(records) for _, records in groupby(page, key=lambda one: one.call_id)]
 
 
 async def _again(writer: OutboxWriter, target: Poster, post: StoredPost, tally: Tally) -> str:

@@ -75,20 +75,28 @@ class OutboxQueries(Queries):
         return int(count), oldest
 
     async def count_undelivered(self, which: Undelivered) -> int:
-        """How many posts :meth:`undelivered_posts` goes through."""
+        """How many posts :meth:`undelivered_page` goes through."""
         query = select(func.count()).select_from(deliveries.join(calls)).where(*_undelivered(which))
         async with self._read() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def undelivered_posts(
+    async def undelivered_page(
         self, which: Undelivered, limit: int, after: DeliveryRecord | None = None
-    ) -> list[StoredPost]:
+    ) -> list[DeliveryRecord]:
         """A page of failed and dropped posts, by session and order in it; behind ``after``, the last one before."""
-        query = _posts().where(*_undelivered(which)).limit(limit)
+        key = (deliveries.c.call_id, deliveries.c.sequence, deliveries.c.delivery_id)
+        query = select(deliveries).select_from(deliveries.join(calls)).where(*_undelivered(which))
         if after is not None:
-            key = tuple_(deliveries.c.call_id, deliveries.c.sequence, deliveries.c.delivery_id)
-            query = query.where(key > tuple_(*map(literal, (after.call_id, after.sequence, after.delivery_id))))
-        return await self._stored(query)
+            last = map(literal, (after.call_id, after.sequence, after.delivery_id))
+            query = query.where(tuple_(*key) > tuple_(*last))
+        async with self._read() as connection:
+            found = (await connection.execute(query.order_by(*key).limit(limit))).mappings().all()
+        return [rows.delivery_of(row) for row in found]
+
+    async def undelivered_post(self, delivery_id: str) -> StoredPost | None:
+        """A failed or dropped post with its message as it is now; None if it is gone, or was delivered."""
+        query = _posts().where(deliveries.c.delivery_id == delivery_id, *_undelivered(Undelivered()))
+        return next(iter(await self._stored(query)), None)
 
     async def undelivered(self, which: Undelivered, limit: int) -> list[tuple[str, DeliveryRecord]]:
         """Failed and dropped posts with the guid of their call, newest first."""

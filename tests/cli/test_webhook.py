@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from gateway.cli.webhook import moment
+from gateway.cli.webhook import _webhook, moment
+from gateway.config import WebhookAuth, load
 from gateway.errors import UsageError
 from gateway.store.records import DeliveryRecord
 from gateway.store.rows import write
@@ -129,13 +130,50 @@ async def test_failures_are_posted_again(tmp_path: Path) -> None:
         assert (ended.code, ended.out, ended.err) == (0, "", "nothing to post again\n")
 
 
-async def test_failures_are_posted_elsewhere(tmp_path: Path) -> None:
+async def test_failures_are_posted_elsewhere_without_the_secrets_of_the_target(tmp_path: Path) -> None:
     await stored(tmp_path)
     async with serving() as hook:
-        variables = {"GATEWAY_STORE_KEY": KEY, "GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/"}
+        variables = {
+            "GATEWAY_STORE_KEY": KEY,
+            "GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/",
+            "GATEWAY_WEBHOOK__AUTH": "secret",
+            "GATEWAY_WEBHOOK__SECRET_VALUE": "hunter2",
+            "GATEWAY_WEBHOOK__SIGNING_SECRET": "not for everybody",
+        }
         ended = await gateway("webhook", "redeliver", "--all-failed", "--url", hook.url, cwd=tmp_path, **variables)
         assert ended.code == 0, ended.err
         assert len(hook.bodies) == 2
+        assert not {"Authorization", "X-Gateway-Signature"} & set(hook.requests[0].headers)
+
+
+def test_secrets_stay_with_the_origin_they_are_for() -> None:
+    given = {
+        "url": "https://hooks.example.com/transcripts?key=1",
+        "auth": "secret",
+        "secret_value": "hunter2",
+        "signing_secret": "not for everybody",
+        "client_cert": "client.pem",
+        "client_key": "client-key.pem",
+    }
+    settings = load(webhook=given)
+    for url, same_auth, kept in (
+        ("https://hooks.example.com/again", False, True),
+        ("https://HOOKS.example.com:443/again", False, True),
+        ("http://hooks.example.com/again", False, False),
+        ("https://hooks.example.com:8443/again", False, False),
+        ("https://hooks.example.com.evil.test/", False, False),
+        ("https://other.example.com/", True, True),
+    ):
+        there = _webhook(settings, url, same_auth=same_auth)
+        assert there.url == url
+        given_there = (there.auth, there.signing_secret, there.client_cert, there.client_key)
+        mine = (settings.webhook.auth, settings.webhook.signing_secret, Path("client.pem"), Path("client-key.pem"))
+        assert given_there == (mine if kept else (WebhookAuth.NONE, None, None, None))
+    for wrong in ("ftp://hooks.example.com/", "https://", "hooks.example.com", "http://[::1"):
+        with pytest.raises(UsageError, match="--url: must be written as"):
+            _webhook(settings, wrong)
+    with pytest.raises(UsageError, match="--same-auth: goes with --url"):
+        _webhook(settings, same_auth=True)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from gateway.config import WebhookSettings
 from gateway.delivery.redelivery import Tally, redeliver
 from gateway.delivery.target import Target
 from gateway.store.outbox import StoredPost, Undelivered
+from gateway.store.records import RevisionRecord
 from gateway.store.rows import Record, write
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -110,6 +111,26 @@ async def test_the_record_says_what_became_of_it(store: Store, writer: Writer) -
     [(_, left)] = await store.undelivered(ALL, 10)
     assert left == dataclasses.replace(before[1], reason="status 500", outcome="failed", at=left.at)
     assert left.at > before[1].at
+
+
+async def test_what_is_redacted_or_delivered_meanwhile_is_seen(store: Store, writer: Writer) -> None:
+    await failed(store, 1, 3)
+    [third, second, _] = [record for _, record in await store.undelivered(ALL, 10)]
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        if len(hook.bodies) == 1:
+            records: list[Record] = [
+                RevisionRecord(second.message_id, "####"),
+                dataclasses.replace(third, outcome="delivered"),
+            ]
+            async with store.engine.begin() as connection:
+                await connection.run_sync(write, records, store.cipher)
+        return web.Response()
+
+    async with serving(answer) as hook, aimed(hook) as target:
+        tally = await redeliver(store, writer, target, ALL, connections=1)
+        assert hook.texts == ["0 0", "####"]
+    assert (tally.delivered, tally.gone, tally.done) == (2, 1, 3)
 
 
 async def test_what_has_no_message_is_lost(store: Store, writer: Writer) -> None:

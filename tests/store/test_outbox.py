@@ -84,8 +84,9 @@ async def test_pages_go_through_all_of_them_while_they_change(store: Store) -> N
     put_in = [await put(store, message(call.call_id, number), "failed") for number in range(4) for call in calls]
     seen: list[DeliveryRecord] = []
     after = None
-    while page := await store.undelivered_posts(Undelivered(), 5, after):
-        after = page[-1].delivery
-        seen += [one.delivery for one in page]
-        await store.record_delivery(dataclasses.replace(page[0].delivery, outcome="delivered"))
+    while page := await store.undelivered_page(Undelivered(), 5, after):
+        after = page[-1]
+        seen += page
+        await store.record_delivery(dataclasses.replace(page[0], outcome="delivered"))
+        assert await store.undelivered_post(page[0].delivery_id) is None
     assert seen == sorted(put_in, key=lambda record: (record.call_id, record.sequence))
