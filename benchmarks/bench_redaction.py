@@ -4,7 +4,8 @@
                                          [--no-speech] [--json] [--keep]
 
 Utterances of ``benchmarks/labelled/redaction`` go through the redactor, each dialogue as a call: with every entity on,
-and with the default policy. A secret counts as hidden if every digit, or every word of other text, was hidden when it
+and with the default policy; as they were recognised, and written out by the formatter as the pipeline does before it
+redacts. A secret counts as hidden if every digit, or every word of other text, was hidden when it
 was posted (``stored``: or was hidden later, by what followed). Precision of an entity: the share of spans hidden in
 its name that are labelled as anything secret; of all: the share of hidden letters and digits. Presidio is stateless: it
 gets each utterance, as it is and with number words as digits.
@@ -25,6 +26,7 @@ from benchmarks import peers, redaction_speech
 from benchmarks.__main__ import machine
 from benchmarks.bench_accuracy import SPEECH
 from benchmarks.redaction import FOLDER, Dialogue, Miss, read, utterances
+from benchmarks.redaction_forms import written
 from benchmarks.redaction_run import EVERYTHING, PRESIDIO, Run, gateway, presidio
 from gateway.errors import GatewayError, PeerError
 from gateway.text.policy import DEFAULT, Entity
@@ -64,7 +66,12 @@ def _misses(half: str, misses: Sequence[Miss]) -> str:
 
 def _runs(parts: Mapping[str, Sequence[Dialogue]], cache: Path, with_peer: bool) -> dict[str, dict[str, Run]]:
     runs = {
-        part: {"gateway": gateway(dialogues, EVERYTHING), "gateway, default policy": gateway(dialogues, DEFAULT)}
+        part: {
+            "gateway": gateway(dialogues, EVERYTHING),
+            "gateway, default policy": gateway(dialogues, DEFAULT),
+            "gateway, written": gateway(written(dialogues), EVERYTHING),
+            "gateway, written, default": gateway(written(dialogues), DEFAULT),
+        }
         for part, dialogues in parts.items()
     }
     known: dict[str, Mapping[str, Any]] = {}
@@ -141,7 +148,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         _print(result)
     if options.misses and "development" in runs:
-        print(_misses("development", runs["development"]["gateway"].score.misses))
+        spoken, formatted = (runs["development"][name].score.misses for name in ("gateway", "gateway, written"))
+        print(_misses("development", spoken))
+        known = {(one.kind, one.name, one.line) for one in spoken}
+        only = [one for one in formatted if (one.kind, one.name, one.line) not in known]
+        print("\nwritten only:" + "".join(f"\n{line}" for line in _misses("development", only).splitlines()))
     return 0
 
 

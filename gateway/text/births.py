@@ -14,7 +14,9 @@ from gateway.text.runs import find_runs
 
 __all__ = ["find_births"]
 
-_ORDINAL = r"(?:\d{1,2}(?:st|nd|rd|th)?|(?:twenty|thirty)[\s-](?:first|second|third|\w+th)|first|second|third|\w+th)"
+_ORDINAL = (
+    r"(?:\d{1,2}(?!\d)(?:st|nd|rd|th)?|(?:twenty|thirty)[\s-](?:first|second|third|\w+th)|first|second|third|\w+th)"
+)
 _NUMBER = r"(?:\d+|[a-z]+)"
 _YEAR = (
     r"(?:(?:19|20)\d\d|'?\d\d|(?:nineteen|twenty|two\s+thousand)(?:[\s-]+(?:and\s+)?[a-z]+){1,2}"
@@ -27,6 +29,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _MOST_ELEMENTS = 6
+_CURRENCY = "$£€"
 
 
 def find_births(text: str, tokens: Sequence[Token], numbers: Sequence[Element], context: Context) -> list[Hidden]:
@@ -37,7 +40,7 @@ def find_births(text: str, tokens: Sequence[Token], numbers: Sequence[Element], 
     after = 0 if Entity.DOB in context.topics or any(one.backward for one in mentions) else mentions[0].end
     spans = [match.span() for match in _NAMED.finditer(text, after) if _says_day_or_year(match.group())]
     for run in find_runs(text, tokens, numbers, spans, eager=False):
-        if run.start < after or len(run.elements) > _MOST_ELEMENTS:
+        if run.start < after or len(run.elements) > _MOST_ELEMENTS or text[max(0, run.start - 1)] in _CURRENCY:
             continue
         if dates.may_be_date(run.digits) or dates.is_year(run.elements):
             spans.append((run.start, run.end))

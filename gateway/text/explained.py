@@ -30,9 +30,13 @@ _AFTER_TIME = vocabulary(
 )
 _HOUR_WORDS = vocabulary("one two three four five six seven eight nine ten eleven twelve")
 _HALF_DAY = frozenset({"am", "pm", "o'clock"})
+_DAYS = vocabulary(
+    "am pm today tomorrow tonight yesterday monday tuesday wednesday thursday friday saturday sunday o'clock"
+)
+_PARTS_OF_DAY = vocabulary("morning afternoon evening night")
 _CURRENCY = "$£€¥₹"
 _DIGIT_NOUNS = vocabulary("digit digits number numbers numeral numerals")
-_COUNTED = frozenset({"of", "on"})
+_COUNTED = frozenset({"of", "on", "are", "were"})
 _SAYINGS = frozenset({"24/7", "24 7", "twenty four seven", "50/50", "50 50", "fifty fifty"})
 _CLOSES = re.compile(r"\s*(?:[.,;:?!)]|$)")
 _HOURS, _MINUTES = 24, 60
@@ -44,7 +48,7 @@ _MEASURES = (
     r"|ounces?|grams?|kg|kilos?|tons?|gallons?|lit(?:er|re)s?|watts?|volts?|amps?|gigs?|gb|mb|tb|mg|ml|mph|mbps|rpm|kwh|psi|hz|khz|mhz|ghz|dpi|ppm|btu|cc|megabits?"
     r"|gigabytes?|megabytes?|hours?|minutes?|mins?|seconds?|days?|weeks?|months?|years?|people|persons?|children|men|women"
     r"|units?|pieces?|items?|pages?|packs?|plan|model|router|series|points?|times?|lines?|square|cubic|horsepower|acres?"
-    r"|count|each|apiece|total|left|more"
+    r"|count|each|apiece|total|left|more|deductible|limit|minimum|maximum|fee|payment|copay|bonus|discount|refund|deposit"
 )
 _MONEY = r"dollars?|bucks?|cents?|euros?|pounds?|quid|pence|pennies|grand|usd|k"
 _QUALIFIERS = (
@@ -52,7 +56,7 @@ _QUALIFIERS = (
     r"|of\s+(?:the|them|those|these|our))"
 )
 _UNIT_AFTER = re.compile(
-    rf"[\s-]*(?:{_QUALIFIERS}\s+){{0,2}}(?:{_MEASURES}|{_MONEY})(?!\w)|%|\s+per\s+\w|\s+of\s+(?:them|those|these|the)\b"
+    rf"[\s-]*(?:{_QUALIFIERS}\s+){{0,2}}(?:{_MEASURES}|{_MONEY})(?!\w)|%|\s+per\s+\w|\s+of\s+(?:them|those|these|the|us)\b"
     r"|\s+an?\s+(?:month|year|week|day|hour|piece|pound|gallon|line|person|night|pop|unit)\b|\s+(?:monthly|off\b)"
 )
 _GLUED_AFTER = re.compile(r"(?:p|w|v|x|g|mm|cm)\b")
@@ -69,7 +73,8 @@ _PLURAL_AFTER = re.compile(
 )
 _PRICE_BEFORE = re.compile(
     r"(?:\b(?:that'll\s+be|quoted|weighs?|weighed|temperature|score|pressure|between|costs?|paid|pay|paying|spend|spent|saves?|saved|worth|owed?|owes|charged?|charges|fees?|prices?|total|balance"
-    r"|bill|refund(?:ed)?|deposit|discount|budget|amount|payment|comes|came|rate|credit)\b"
+    r"|bill|refund(?:ed)?|deposit|discount|budget|amount|payment|comes|came|rate|credit|limit|score|scored|deductible|minimum"
+    r"|maximum|reading)\b"
     r"(?:\s+(?:me|you|us|them|is|was|of|to|up|about|around|at|for|comes|came|only|just|like|over)){0,3})\s*$"
 )
 _COUNT_BEFORE = re.compile(
@@ -83,10 +88,14 @@ _LABEL_BEFORE = re.compile(
     r"|order\s+(?:number|no\.?|#)|(?:confirmation|reference|tracking|case|ticket|invoice|work\s+order)\s+(?:number|no\.?|#))"
     r"(?:\s+(?:number|no\.?))?(?:\s+(?:is|was))?(?:\s+[a-z])?|call(?:ed|ing)?|dial(?:ed)?)[\s:,#]*$|\b[a-z]-$"
 )
+# "take the 405"
+_ROAD_BEFORE = re.compile(r"\b(?:take|taking|took|on|off|via|along|down|up|exit)\s+the\s+$")
+_MOST_ROAD = 3
 _EMERGENCY = frozenset({"911", "411", "311", "511", "611", "711", "811", "112", "999", "988", "211"})
 # "a LaserJet 4200": a name with a number to it.
 _NAMED_BEFORE = re.compile(
     r"\b(?:an?|the|[Mm]y|our|your|have|got|use|using|flew|drive|drove|bought|own)\s+(?!Visa|Master|Amex|Discover|American|P[Ii][Nn]|SSN)[A-Z]\w{2,}\s+$"
+    r"|\b(?:an?|[Tt]he|my|our)\s+[A-Z][ -]$"
 )
 # "Channels 4, 5 and 7", "ages seven or nine": a list of what the plural before it names.
 _LISTED_BEFORE = re.compile(
@@ -99,6 +108,12 @@ _YEAR_BEFORE = re.compile(
     r"|through|circa|around|between|back\s+in)\s*$"
 )
 _MODEL_YEAR_BEFORE = re.compile(r"\b(?:an?|the|my|our|your|his|her|their)\s+$")
+# "2021 was a bad year"
+_SENTENCE_BEFORE = re.compile(r"(?:^|[.!?,]\s+)(?:(?:and|but|so|well|yeah|oh|i\s+think)\s+)?$")
+_YEAR_WAS = re.compile(
+    r"\s+(?:was|has\s+been|will\s+be|is\s+going\s+to\s+be)\s+(?:an?|the|so|really|pretty|very|such|when|bad|good|great|hard"
+    r"|rough|tough|terrible|awful|difficult|crazy|fun|weird|wild|our)\b"
+)
 _A_BEFORE = re.compile(r"\ba\s+$")
 _DECADE_AFTER = re.compile(r"'?s\b")
 _WORD_AFTER = re.compile(r" (?!is\b|was\b|and\b|or\b|please\b|thanks\b)[a-z]")
@@ -201,13 +216,16 @@ def _part(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> bool:
     said = text[start:end].lower()
     if said.replace("-", " ") in _SAYINGS or _is_time(text, tokens, part) or _are_clock_times(text, tokens, part):
         return True
-    if len(part) == 1 and part[0].form is Form.ROUND:
+    if part[-1].form is Form.ROUND and (len(part) == 1 or _is_fraction(text, part)):
         return True
     raw = text[max(0, start - _BEFORE) : start]
     before, after = raw.lower(), text[end : end + _AFTER].lower()
     if _is_date(text, part, before, after):
         return True
-    if _LABEL_BEFORE.search(before) and len(part) <= _MOST_LABEL // 2 and sum(one.count for one in part) <= _MOST_LABEL:
+    digits = sum(one.count for one in part)
+    if _ROAD_BEFORE.search(before) and digits <= _MOST_ROAD:
+        return True
+    if _LABEL_BEFORE.search(before) and digits <= _MOST_LABEL:
         # A telephone may be dialled; only the numbers that everybody knows are no secret then.
         return said in _EMERGENCY or not re.search(r"\b(?:call|dial)\w*[\s:,#]*$", before)
     if _VETO.search(before):
@@ -226,8 +244,13 @@ def _is_date(text: str, part: Sequence[Element], before: str, after: str) -> boo
     return len(part) == 1 and dates.is_day_and_year(part) and _MONTH_AFTER.match(after) is not None
 
 
+def _is_fraction(text: str, part: Sequence[Element]) -> bool:
+    """True for the two numbers of "3.5 million"."""
+    return len(part) == 2 and text[part[0].end : part[1].start].strip().lower() in (".", "point")
+
+
 def _is_year(text: str, part: Sequence[Element], before: str, after: str) -> bool:
-    if _YEAR_BEFORE.search(before):
+    if _YEAR_BEFORE.search(before) or (_SENTENCE_BEFORE.search(before) and _YEAR_WAS.match(after)):
         return True
     written = part[0].form is Form.WRITTEN
     if written and (_DECADE_AFTER.match(after) or (_A_BEFORE.search(before) and _CLOSES.match(after))):
@@ -259,6 +282,8 @@ def _is_amount(text: str, part: Sequence[Element]) -> bool:
     if _NUMERAL.fullmatch(text, part[0].start, part[-1].end):
         return True
     between = text[part[0].end : part[1].start].strip().lower()
+    if len(part) == 3 and part[0].single and all(one.form is Form.SPOKEN and one.count == 2 for one in part[1:]):
+        return part[0].form is Form.DIGIT and _only_space(text, part)
     if len(part) > 2 or between not in ("", "-", "point"):
         return False
     whole, rest = part
@@ -266,8 +291,15 @@ def _is_amount(text: str, part: Sequence[Element]) -> bool:
     return spoken and (between == "point" or rest.count == 2)
 
 
+def _only_space(text: str, part: Sequence[Element]) -> bool:
+    """True where nothing but spaces and hyphens stands between the numbers: "one nineteen ninety nine"."""
+    return all(text[left.end : right.start].strip(" -") == "" for left, right in pairwise(part))
+
+
 def _is_time(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> bool:
     """A time in words: "at three thirty", "seven oh five p.m."; what holds more is none."""
+    if _is_military(text, tokens, part):
+        return True
     if not 2 <= len(part) <= 3:
         return False
     hour, *minutes = part
@@ -280,6 +312,23 @@ def _is_time(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> boo
         return True
     closed = after in _AFTER_TIME or _CLOSES.match(text, part[-1].end) is not None
     return closed and _word_before(tokens, part) in _BEFORE_TIME
+
+
+def _is_military(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> bool:
+    """ "At 1430", "by fourteen thirty": a time of the afternoon, or with "hours" any."""
+    digits = "".join(one.digits for one in part)
+    if len(digits) != 4 or not _clock(digits[:2], _HOURS) or not _clock(digits[2:], _MINUTES):
+        return False
+    written = len(part) == 1 and part[0].form is Form.WRITTEN
+    if not (written or (len(part) == 2 and all(one.count == 2 and one.form is Form.SPOKEN for one in part))):
+        return False
+    if _word_after(tokens, part) == "hours":
+        return True
+    if _word_before(tokens, part) not in _BEFORE_TIME or int(digits) % 5:
+        return False
+    if int(digits[:2]) <= 12:
+        return _word_after(tokens, part) in _DAYS or _word_after(tokens, part, 2) in _PARTS_OF_DAY
+    return _word_after(tokens, part) in _AFTER_TIME or _CLOSES.match(text, part[-1].end) is not None
 
 
 def _are_clock_times(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> bool:

@@ -316,7 +316,8 @@ class _Writer:
         after = self._reader.next(end)
         if after == "percent":
             self._scaled(first, last, end, _grouped(digits), "%", end + 1)
-        elif after in _MONEY:
+        elif after in _MONEY and self._text[max(0, self._tokens[first].start - 1)] not in ".,":
+            # Behind a point stands the fraction of a number that began before: "3.5 million dollars".
             sign, unit = _MONEY[after], end + 1
             cents = self._cents(unit) if end == last and "." not in digits else None
             if cents is not None:

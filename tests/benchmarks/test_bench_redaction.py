@@ -36,7 +36,12 @@ def test_both_halves_and_their_sum_are_told(labels: Path, capsys: pytest.Capture
         "whole": 6,
     }
     assert result["parts"]["whole"]["labels"]["CREDIT_CARD_NUMBER"] == 2
-    assert set(result["parts"]["whole"]["redactors"]) == {"gateway", "gateway, default policy"}
+    assert set(result["parts"]["whole"]["redactors"]) == {
+        "gateway",
+        "gateway, default policy",
+        "gateway, written",
+        "gateway, written, default",
+    }
     assert result["speech"] is None
 
 

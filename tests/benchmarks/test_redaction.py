@@ -178,6 +178,6 @@ def test_the_committed_set_is_large_and_has_every_entity_in_both_halves() -> Non
     assert len(set(texts)) > 0.95 * len(texts)
 
 
-def test_both_halves_have_the_same_shapes() -> None:
+def test_every_shape_that_is_measured_was_there_to_make_rules_by() -> None:
     development, heldout = ({one.shape for one in read(FOLDER / f"{half}.txt")} for half in HALVES)
-    assert development == heldout
+    assert heldout <= development

@@ -22,6 +22,8 @@ def found(text: str, *, asked: bool = False) -> list[str]:
     [
         ("My date of birth is March 4, 1985.", "March 4, 1985"),
         ("I was born on the twelfth of July nineteen seventy one", "the twelfth of July nineteen seventy one"),
+        ("I was born on the 12th of July 1971", "the 12th of July 1971"),
+        ("born 12 July 1971", "12 July 1971"),
         ("DOB 06/23/1990", "06/23/1990"),
         ("my birthday is October ninth, sixty eight", "October ninth, sixty eight"),
         ("I was born in 1985", "1985"),
@@ -43,3 +45,4 @@ def test_other_dates_are_none() -> None:
     assert found("it came on March 4, 1985") == []
     assert found("I called in 2019, and my birthday is May second") == ["May second"]
     assert found("I may come", asked=True) == []
+    assert found("Your balance is $182.06.", asked=True) == []

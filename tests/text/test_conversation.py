@@ -8,13 +8,13 @@ from gateway.text.conversation import (
     AFTER_UTTERANCES,
     MAX_UTTERANCES,
     QUIET_UTTERANCES,
-    TOPIC_UTTERANCES,
     Request,
     opens,
     request_after,
     topics_after,
 )
 from gateway.text.mentions import find_mentions
+from gateway.text.password import TOPIC_UTTERANCES
 from gateway.text.policy import DEFAULT, Entity, Policy
 
 AGENT, CUSTOMER = Role.AGENT, Role.CUSTOMER

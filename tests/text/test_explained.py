@@ -32,6 +32,7 @@ def explained(text: str) -> list[bool]:
         "$1,250.00", "it is 19.99", "two hundred fifty dollars", "that's 1250 dollars", "it costs nineteen ninety nine",
         "they charged me three fifty for it", "19.99 a month, not 24.99", "nineteen ninety nine a month",
         "the balance is one hundred and four dollars", "$45.99 and $12.50",
+        "it lost $3.5 million", "three point five million dollars", "one nineteen ninety nine a month",
         # quantities
         "order of 250 units", "1200 square feet", "we have 1,500 in stock", "about 1500 people", "a box of 144",
         "one hundred and twenty eight gigabytes", "a hundred and fifty chairs", "7200 rpm", "250 more units",
@@ -44,10 +45,13 @@ def explained(text: str) -> list[bool]:
         "between 2015 and 2018", "my 2015 Camry broke", "since two thousand and six", "in nineteen oh five",
         "March 3rd 2024", "March 3, 2024", "the third of March 2024", "on 3 March 2024", "03/04/2024", "2024-03-04",
         "oh three slash oh four slash twenty twenty four", "May twenty ten", "January 1, 2025 to December 31, 2026",
+        "twenty twenty one was bad", "2021 was a bad year",
         # times
-        "at three thirty", "seven oh five p.m.", "from 8:00 to 16:30", "11:45", "10:30, 11:00 and 12:15",
+        "let's meet at 1430", "at fourteen thirty", "at 0900 hours", "at three thirty", "at 1030 this morning",
+        "seven oh five p.m.", "from 8:00 to 16:30", "11:45", "10:30, 11:00 and 12:15",
         # what has a number by name
-        "flight 1492", "room 214", "error 404", "an Orbiter 4200", "case number is 30215", "call 911",
+        "ticket is two seven seven one four", "ticket is 27714", "take the 405", "on the four oh five", "a Boeing 737",
+        "an F 150", "flight 1492", "room 214", "error 404", "an Orbiter 4200", "case number is 30215", "call 911",
         # sayings
         "open 24/7", "it was fifty-fifty", "five hundred",
     ],
@@ -63,7 +67,8 @@ def test_the_words_around_explain_it(text: str) -> None:
         "one hundred and fifty", "account 00123", "the combination is 250", "4 1 1 1 dollars", "three four five units",
         "123-45-6789", "12-04-19", "call 555 1234", "dial 5551234", "13/14/2020", "99/99", "ends in 2015",
         "my number is 250 thanks", "4192 works", "it is 4192, people say", "May 4111", "in 4111", "in 1985 and 4192",
-        "at nine thirty three two", "1,2345",
+        "at nine thirty three two", "my code is at 1431", "at 1432 Elm", "2021 was my code", "the 405 is mine",
+        "at 1030 is mine", "1,2345",
     ],
 )  # fmt: skip
 def test_nothing_explains_it(text: str) -> None:
