@@ -57,7 +57,8 @@ async def test_names_are_the_wires(document: dict[str, Any]) -> None:
     assert set(start["required"]) == {"namespace", "guid", "customerId", "agentId"}
     assert set(start["properties"]) == {*start["required"], "autotranscribeParams", "twilioParams"}
     params = schemas["AutotranscribeParams"]["properties"]
-    assert params["redactionOutput"]["enum"] == ["redacted", "unredacted", "redacted_and_unredacted"]
+    assert params["redactionOutput"]["anyOf"][1] == {"type": "null"}, "null is absent"
+    assert params["redactionOutput"]["anyOf"][0]["enum"] == ["redacted", "unredacted", "redacted_and_unredacted"]
     assert params["language"]["default"] == "en-US"
     assert set(schemas["StreamingResult"]["properties"]) == {"isOk", "errorMessage", "autotranscribeResponse"}
     assert set(schemas["ErrorDetail"]["required"]) == {"requestId", "message", "code"}

@@ -82,7 +82,7 @@ def declared(schema: Body, at: str = "") -> Iterator[tuple[str, str, bool, Any, 
     for name, inner in schema["properties"].items():
         one = resolved(inner)
         if "anyOf" in one and "type" not in one:
-            one = {**one, **next(part for part in one["anyOf"] if part["type"] != "null")}
+            one = {**one, **resolved(next(part for part in one["anyOf"] if part.get("type") != "null"))}
         values = tuple(one.get("enum", [one["const"]] if "const" in one else []))
         yield f"{at}{name}", one["type"], name in schema.get("required", ()), one.get("default"), values
         if one["type"] == "object":

@@ -14,9 +14,12 @@ import orjson
 import pytest
 
 from gateway.api import openapi, routes
+from gateway.api.examples import CALL_SID
 from gateway.api.routes import ENDPOINTS
 from gateway.calls import registry
+from gateway.calls.model import CallState
 from tests.conformance.world import world
+from tests.harness import Twilio
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
@@ -26,13 +29,28 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 async def test_the_document_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nearly every start that is made up is of no call; only the wait for it is cut short.
     monkeypatch.setattr(registry, "START_WAIT_S", 0.01)
-    async with world(tmp_path) as customer:
+    async with world(tmp_path) as customer, Twilio.connected(await customer.stream_url(), CALL_SID) as twilio:
+        await twilio.settle()
         code, report = await schemathesis(
-            customer.gateway.public_url_of("http"), customer.key.api_id, customer.key.api_secret
+            customer.gateway.public_url_of("http"),
+            customer.key.api_id,
+            customer.key.api_secret,
+            # A live call that is followed has no end.
+            *("--exclude-operation-id", "followCall"),
         )
+        assert (await customer.call(CALL_SID)).state is not CallState.GATED
     assert code == 0, report.replace(customer.key.api_secret, "…")
-    # All but the document itself.
-    assert f"Tested: {len(ENDPOINTS) - 1}" in report, report
+    # All but that one, and the document itself.
+    assert f"Tested: {len(ENDPOINTS) - 2}" in report, report
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_following_calls_that_are_not_live(tmp_path: Path) -> None:
+    async with world(tmp_path) as customer:
+        url, key = customer.gateway.public_url_of("http"), customer.key
+        code, report = await schemathesis(url, key.api_id, key.api_secret, "--include-operation-id", "followCall")
+    assert code == 0, report.replace(key.api_secret, "…")
 
 
 @pytest.mark.slow

@@ -7,8 +7,17 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
 __all__ = [
     "PLAIN_PATTERN",
@@ -77,6 +86,18 @@ class RequestModel(BaseModel):
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:
         return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema, which takes null for each field that need not be given."""
+        schema = handler(core_schema)
+        model = handler.resolve_ref_schema(schema)
+        for name, field in model.get("properties", {}).items():
+            if name in model.get("required", ()) or "anyOf" in field:
+                continue
+            kept = {key: field.pop(key) for key in ("default", "description", "title") if key in field}
+            model["properties"][name] = {"anyOf": [field, {"type": "null"}], **kept}
+        return schema
 
 
 class Answer(BaseModel):

@@ -29,7 +29,7 @@ _TOKENS_ARE_NOT_REDACTED: dict[str, JsonValue] = {
 }
 _TWO_ROLES: dict[str, JsonValue] = {
     "anyOf": [
-        {"properties": {"inbound": {"const": "customer"}, "outbound": {"const": "agent"}}},
+        {"properties": {"inbound": {"enum": ["customer", None]}, "outbound": {"enum": ["agent", None]}}},
         {
             "properties": {"inbound": {"const": "agent"}, "outbound": {"const": "customer"}},
             "required": ["inbound", "outbound"],
