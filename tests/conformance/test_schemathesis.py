@@ -32,6 +32,7 @@ async def test_the_document_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     async with world(tmp_path) as customer, Twilio.connected(await customer.stream_url(), CALL_SID) as twilio:
         await twilio.settle()
         code, report = await schemathesis(
+            tmp_path,
             customer.gateway.public_url_of("http"),
             customer.key.api_id,
             customer.key.api_secret,
@@ -49,7 +50,9 @@ async def test_the_document_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 async def test_following_calls_that_are_not_live(tmp_path: Path) -> None:
     async with world(tmp_path) as customer:
         url, key = customer.gateway.public_url_of("http"), customer.key
-        code, report = await schemathesis(url, key.api_id, key.api_secret, "--include-operation-id", "followCall")
+        code, report = await schemathesis(
+            tmp_path, url, key.api_id, key.api_secret, "--include-operation-id", "followCall"
+        )
     assert code == 0, report.replace(key.api_secret, "…")
 
 
@@ -62,19 +65,20 @@ async def test_a_lie_in_the_document_is_found(tmp_path: Path, monkeypatch: pytes
     async with world(tmp_path) as customer:
         url, key = customer.gateway.public_url_of("http"), customer.key
         code, report = await schemathesis(
-            url, key.api_id, key.api_secret, "--include-operation-id", "getCustomVocabularies"
+            tmp_path, url, key.api_id, key.api_secret, "--include-operation-id", "getCustomVocabularies"
         )
     assert code == 1
     assert "'total' is a required property" in report.replace('"', "'")
 
 
-async def schemathesis(url: str, api_id: str, api_secret: str, *options: str) -> tuple[int, str]:
-    """Exit code and report of a run."""
+async def schemathesis(folder: Path, url: str, api_id: str, api_secret: str, *options: str) -> tuple[int, str]:
+    """Exit code and report of a run; what it keeps lies in ``folder``."""
     program = Path(sys.executable).with_name("schemathesis")
     run = await asyncio.create_subprocess_exec(
         *(str(program), "--config-file", str(CONFIG), "run", f"{url}/openapi.json"),
         *("--header", f"asapp-api-id: {api_id}", "--header", f"asapp-api-secret: {api_secret}"),
         *options,
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
