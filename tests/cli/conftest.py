@@ -13,6 +13,7 @@ import pytest
 import uvloop
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from gateway.api.context import ApiContext, HealthReport
 from gateway.api.routes import install
@@ -22,7 +23,7 @@ from gateway.server.tokens import StreamTokens
 from gateway.store.records import NewKey
 from gateway.store.store import Store
 from tests.api.conftest import SECRET, Desk
-from tests.cli.command import Ended, gateway
+from tests.cli.command import Ended, gateway_here
 from tests.peers.peer import Peer, item, serving
 
 
@@ -37,9 +38,9 @@ class Place:
     directory: Path
 
     async def ask(self, *arguments: str, **variables: str) -> Ended:
-        """Run a command that asks this API, with a key of it."""
+        """Run a command that asks this API, in a thread, with a key of it."""
         key = {"GATEWAY_API_ID": self.key.api_id, "GATEWAY_API_SECRET": self.key.api_secret}
-        return await gateway(*arguments, "--url", self.url, cwd=self.directory, **{**key, **variables})
+        return await gateway_here(*arguments, "--url", self.url, **{**key, **variables})
 
     async def calls(self, *arguments: str, **variables: str) -> Ended:
         return await self.ask("calls", *arguments, **variables)
@@ -53,8 +54,10 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     health = partial(HealthReport, True, {})
     tokens, configurations = StreamTokens(SECRET, 300), Configurations(store)
     install(app, ApiContext(desk, store, tokens, lambda: "ws://h", health, load(), configurations))
-    async with TestServer(app) as server:
-        yield Place(str(server.make_url("")), desk, store, key, tmp_path)
+    # What the API logs would come between what the command prints, which runs in this process.
+    with capture_logs():
+        async with TestServer(app) as server:
+            yield Place(str(server.make_url("")), desk, store, key, tmp_path)
     await store.close()
 
 

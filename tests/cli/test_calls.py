@@ -1,4 +1,4 @@
-"""``gateway calls``, as a process, against the real API."""
+"""``gateway calls`` against the real API."""
 
 from __future__ import annotations
 

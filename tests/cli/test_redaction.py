@@ -1,4 +1,4 @@
-"""``gateway redaction``, as a process, against the real API."""
+"""``gateway redaction`` against the real API."""
 
 from __future__ import annotations
 

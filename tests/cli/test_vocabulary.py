@@ -1,4 +1,4 @@
-"""``gateway vocabulary``, as a process, against the real API."""
+"""``gateway vocabulary`` against the real API."""
 
 from __future__ import annotations
 

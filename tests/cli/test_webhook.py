@@ -1,4 +1,4 @@
-"""``gateway webhook``, as a process, against a real target."""
+"""``gateway webhook`` against a real target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.store.records import DeliveryRecord
 from gateway.store.rows import write
 from gateway.store.secrets import derive
 from gateway.store.store import Store
-from tests.cli.command import gateway
+from tests.cli.command import Ended, gateway, gateway_here
 from tests.delivery.hook import serving
 from tests.store.samples import delivery, message, opened_call
 
@@ -26,7 +26,7 @@ async def test_taken(tmp_path: Path) -> None:
         ended = await gateway("webhook", "test", cwd=tmp_path, **url)
         assert ended.code == 0, ended.err
         assert ended.out.startswith("taken: HTTP 200 in ")
-        ended = await gateway("webhook", "test", "--json", cwd=tmp_path, **url)
+        ended = await posted(tmp_path, "test", "--json", **url)
     assert set(ended.json) == {"ok", "status", "ms", "reason"}
     assert (ended.json["ok"], ended.json["status"], ended.json["reason"]) == (True, 200, None)
     assert [body["type"] for body in hook.bodies] == ["transcript", "transcript"]
@@ -37,7 +37,7 @@ async def test_refused(tmp_path: Path) -> None:
         return web.Response(status=403)
 
     async with serving(refuse) as hook:
-        ended = await gateway("webhook", "test", cwd=tmp_path, GATEWAY_WEBHOOK__URL=hook.url)
+        ended = await posted(tmp_path, "test", GATEWAY_WEBHOOK__URL=hook.url)
     assert ended.code == 1
     assert ended.out == ""
     assert ended.err.startswith("not taken: ")
@@ -46,7 +46,7 @@ async def test_refused(tmp_path: Path) -> None:
 
 async def test_nobody_there(tmp_path: Path) -> None:
     variables = {"GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/hook?key=hunter2"}
-    ended = await gateway("webhook", "test", "--json", cwd=tmp_path, **variables)
+    ended = await posted(tmp_path, "test", "--json", **variables)
     assert ended.code == 1
     assert (ended.json["ok"], ended.json["status"]) == (False, None)
     assert ended.json["reason"]
@@ -54,7 +54,7 @@ async def test_nobody_there(tmp_path: Path) -> None:
 
 
 async def test_no_webhook_is_set(tmp_path: Path) -> None:
-    ended = await gateway("webhook", "test", cwd=tmp_path)
+    ended = await posted(tmp_path, "test")
     assert ended.code == 2
     assert ended.err.startswith("error: no webhook is set; set GATEWAY_WEBHOOK__URL")
     assert ended.err.count("\n") == 1
@@ -86,16 +86,22 @@ async def stored(folder: Path) -> list[DeliveryRecord]:
     return records
 
 
+async def posted(folder: Path, *arguments: str, **variables: str) -> Ended:
+    """``gateway webhook`` on such a data directory."""
+    known = {"GATEWAY_STORE_KEY": KEY, "GATEWAY_DATA_DIR": str(folder / "data")}
+    return await gateway_here("webhook", *arguments, **{**known, **variables})
+
+
 async def test_failures_are_listed(tmp_path: Path) -> None:
     records = await stored(tmp_path)
-    ended = await gateway("webhook", "failures", cwd=tmp_path, GATEWAY_STORE_KEY=KEY)
+    ended = await posted(tmp_path, "failures")
     assert ended.code == 0, ended.err
     lines = [line.split() for line in ended.out.splitlines()]
     assert lines[0] == ["guid", "sequence", "outcome", "reason", "at"]
     assert lines[1][:4] == ["CA[bold]1", "1", "dropped", "queue_full"]
     assert lines[2][:5] == ["CA[bold]1", "0", "failed", "status", "503"]
     assert len(lines) == 3
-    ended = await gateway("webhook", "failures", "--limit", "1", "--json", cwd=tmp_path, GATEWAY_STORE_KEY=KEY)
+    ended = await posted(tmp_path, "failures", "--limit", "1", "--json")
     assert ended.json == [
         {
             "guid": "CA[bold]1",
@@ -116,17 +122,17 @@ async def test_failures_are_posted_again(tmp_path: Path) -> None:
         return web.Response(status=500 if down else 200)
 
     async with serving(answer) as hook:
-        variables = {"GATEWAY_STORE_KEY": KEY, "GATEWAY_WEBHOOK__URL": hook.url}
-        ended = await gateway("webhook", "redeliver", "--all-failed", cwd=tmp_path, **variables)
+        variables = {"GATEWAY_WEBHOOK__URL": hook.url}
+        ended = await posted(tmp_path, "redeliver", "--all-failed", **variables)
         assert (ended.code, ended.out) == (1, "delivered 0, failed again 2, lost 0, left 0\n"), ended.err
         down = False
         hook.bodies.clear()
-        ended = await gateway("webhook", "redeliver", "--guid", "CA[bold]1", "--json", cwd=tmp_path, **variables)
+        ended = await posted(tmp_path, "redeliver", "--guid", "CA[bold]1", "--json", **variables)
         assert ended.code == 0, ended.err
         assert ended.json == {"delivered": 2, "failed": 0, "lost": 0, "left": 0, "gaveUp": None}
         # As first sent: this call asked for unredacted text.
         assert hook.texts == ["secret 0", "secret 1"]
-        ended = await gateway("webhook", "redeliver", "--since", "7d", cwd=tmp_path, **variables)
+        ended = await posted(tmp_path, "redeliver", "--since", "7d", **variables)
         assert (ended.code, ended.out, ended.err) == (0, "", "nothing to post again\n")
 
 
@@ -134,13 +140,12 @@ async def test_failures_are_posted_elsewhere_without_the_secrets_of_the_target(t
     await stored(tmp_path)
     async with serving() as hook:
         variables = {
-            "GATEWAY_STORE_KEY": KEY,
             "GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/",
             "GATEWAY_WEBHOOK__AUTH": "secret",
             "GATEWAY_WEBHOOK__SECRET_VALUE": "hunter2",
             "GATEWAY_WEBHOOK__SIGNING_SECRET": "not for everybody",
         }
-        ended = await gateway("webhook", "redeliver", "--all-failed", "--url", hook.url, cwd=tmp_path, **variables)
+        ended = await posted(tmp_path, "redeliver", "--all-failed", "--url", hook.url, **variables)
         assert ended.code == 0, ended.err
         assert len(hook.bodies) == 2
         assert not {"Authorization", "X-Gateway-Signature"} & set(hook.requests[0].headers)
@@ -189,7 +194,7 @@ def test_secrets_stay_with_the_origin_they_are_for() -> None:
 )
 async def test_what_cannot_be_posted_again_is_said(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
     variables = {"GATEWAY_WEBHOOK__URL": "http://127.0.0.1:1/"}
-    ended = await gateway("webhook", "redeliver", *arguments, cwd=tmp_path, **variables)
+    ended = await posted(tmp_path, "redeliver", *arguments, **variables)
     assert (ended.code, ended.out) == (2, "")
     assert complaint in ended.err
 
