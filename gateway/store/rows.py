@@ -75,7 +75,7 @@ _REVISE = (
 def _note_change(dialect: str) -> Insert:
     """Notes a revision for the feeds, if its message is there."""
     insert = postgresql.insert(feed_changes) if dialect == "postgresql" else sqlite.insert(feed_changes)
-    there = select(messages.c.message_id, bindparam("change_id")).where(
+    there = select(messages.c.message_id, bindparam("change_id", type_=feed_changes.c.change_id.type)).where(
         messages.c.message_id == bindparam("revised_id")
     )
     noted = insert.from_select(["message_id", "change_id"], there)

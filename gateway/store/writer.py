@@ -24,7 +24,7 @@ from gateway.errors import StoreError
 from gateway.metrics import STORE_DROPPED, STORE_FAILED, STORE_QUEUE, STORE_SECONDS
 from gateway.store.crypto import TextCipher
 from gateway.store.database import explain
-from gateway.store.records import DeliveryRecord
+from gateway.store.records import DeliveryRecord, RevisionRecord
 from gateway.store.rows import Record, size_of, write
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Writer:
 
     Args:
         store: where to.
-        max_rows: records that may wait; the oldest is dropped beyond.
+        max_rows: records that may wait; the oldest is dropped beyond, revisions last.
         max_bytes: about how many bytes they may hold.
     """
 
@@ -119,7 +119,7 @@ class Writer:
         self._queue.append(item)
         self._bytes += item.size
         while len(self._queue) > 1 and (len(self._queue) > self._max_rows or self._bytes > self._max_bytes):
-            self._drop(self._queue.popleft(), "the queue of the store is full")
+            self._drop_oldest()
         STORE_QUEUE.set(len(self._queue))
         self._arrived.set()
         if not _is_lazy(record) or len(self._queue) >= GROUP_ROWS:
@@ -151,6 +151,14 @@ class Writer:
         if lost:
             logger.error("store closed with %d records not committed", lost)
         return lost == 0
+
+    def _drop_oldest(self) -> None:
+        """Revisions go last: without them the database would keep showing what has been found to be a secret."""
+        but_the_newest = enumerate(islice(self._queue, len(self._queue) - 1))
+        oldest = next((at for at, item in but_the_newest if not isinstance(item.record, RevisionRecord)), 0)
+        item = self._queue[oldest]
+        del self._queue[oldest]
+        self._drop(item, "the queue of the store is full")
 
     def _drop(self, item: _Waiting, reason: str) -> None:
         self._bytes -= item.size

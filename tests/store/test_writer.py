@@ -248,6 +248,24 @@ async def test_the_oldest_is_dropped_when_the_queue_is_full(store: Store, lock: 
     assert await writer.close()
 
 
+async def test_a_full_queue_drops_messages_before_what_redacts_others(store: Store, lock: sqlite3.Connection) -> None:
+    lock.rollback()
+    opened = await opened_call(store)
+    secret = message(opened.call_id, 0, "my PIN is 8765")
+    writer = Writer(store, max_rows=3)
+    await ends(writer.submit(secret))
+    lock.execute("BEGIN IMMEDIATE")
+    revised = writer.submit(RevisionRecord(secret.message_id, "my PIN is ####"))
+    said = [message(opened.call_id, number) for number in range(1, 5)]
+    futures = [writer.submit(record) for record in said]
+    lock.rollback()
+    await ends(asyncio.gather(revised, *futures[2:]))
+    kept = await store.messages(opened.account_id, "CA01")
+    assert kept is not None
+    assert [one.text for one in kept] == ["my PIN is ####", "Hello.", "Hello."]
+    assert await writer.close()
+
+
 async def test_a_record_dropped_while_it_is_committed_takes_no_other_with_it(url: str, tmp_path: Path) -> None:
     store = await Store.open(url, key=KEY)
     opened = await opened_call(store)
