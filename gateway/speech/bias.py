@@ -301,12 +301,16 @@ class Biases:
         if not vocabulary:
             return None
         with self._lock:
-            if (bias := self._ready.get(vocabulary)) is None:
-                bias = self._ready[vocabulary] = Bias(vocabulary, self._tokenizer)
-                if len(self._ready) > self._most:
-                    self._ready.popitem(last=False)
+            bias = self._ready.get(vocabulary)
+        if bias is None:
+            # Outside of the lock: workers with other vocabularies need not wait for this one.
+            bias = Bias(vocabulary, self._tokenizer)
+        with self._lock:
+            bias = self._ready.setdefault(vocabulary, bias)
             self._ready.move_to_end(vocabulary)
-            return bias
+            if len(self._ready) > self._most:
+                self._ready.popitem(last=False)
+        return bias
 
 
 def asked(decoding: Decoding, row: int, room: int, before: Sequence[int] = ()) -> Ask:

@@ -190,6 +190,9 @@ class _Bound:
             "frames": self._frames[row : row + 1],
         }
         cross, own = ({name: array[row : row + 1] for name, array in of.items()} for of in (self._cross, self._own))
+        if count > self._tokens:
+            # More than was decoded: a vocabulary's phrase may be longer than what was heard in its place.
+            own = {name: np.zeros((*array.shape[:2], count, array.shape[3]), np.float32) for name, array in own.items()}
         binding = _bound(self._session, inputs | cross, own, asked | {"probabilities": likely})
         self._session.run_with_iobinding(binding)
         result: Probabilities = likely[0]

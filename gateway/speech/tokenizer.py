@@ -79,13 +79,15 @@ class Tokenizer:
         id is joined first. What has no piece becomes bytes.
         """
         parts = ["▁", *text.strip().replace(" ", "▁")]
-        while True:
-            joined = [self._ids.get((one + two).encode(), len(self)) for one, two in pairwise(parts)]
-            best = min(joined, default=len(self))
-            if best == len(self):
-                break
+        none = len(self)
+        joined = [self._ids.get((one + two).encode(), none) for one, two in pairwise(parts)]
+        while (best := min(joined, default=none)) < none:
             at = joined.index(best)
             parts[at : at + 2] = [parts[at] + parts[at + 1]]
+            del joined[at]
+            # Only the pairs that it is part of are other ones now: a long phrase would take seconds otherwise.
+            for pair in range(max(0, at - 1), min(at + 1, len(joined))):
+                joined[pair] = self._ids.get((parts[pair] + parts[pair + 1]).encode(), none)
         ids: list[int] = []
         for part in parts:
             raw = part.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -206,6 +207,28 @@ def test_workers_share_one() -> None:
     vocabulary = tuple(Phrase(f"Brixwell {number}", ("bricks well",)) for number in range(MAX_ENTRIES))
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _at: id(biases.of(vocabulary)), range(32)))) == 1
+
+
+def test_nobody_waits_for_anothers_vocabulary() -> None:
+    begun, others_done = threading.Event(), threading.Event()
+
+    class Slow(Tokenizer):
+        def encode(self, text: str) -> list[int]:
+            if text == "slow":
+                begun.set()
+                assert others_done.wait(30)
+            return super().encode(text)
+
+    biases = Biases(Slow(TOKENIZER.pieces(range(len(TOKENIZER)))))
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(biases.of, (Phrase("slow"),))
+        assert begun.wait(30)
+        other = pool.submit(biases.of, (Phrase("Brixwell"),))
+        try:
+            assert other.result(5) is not None
+        finally:
+            others_done.set()
+        assert slow.result(30) is biases.of((Phrase("slow"),))
 
 
 @pytest.mark.parametrize("phrase", ["", " ", "♪", "a" * 255, "++"])

@@ -101,3 +101,18 @@ def test_what_has_no_piece_becomes_bytes(byte_pairs: Tokenizer) -> None:
     ids = byte_pairs.encode("é")
     assert ids[1:] == [3 + 0xC3, 3 + 0xA9]
     assert byte_pairs.decode(ids) == "é"
+
+
+def test_a_long_text_takes_little_more_than_its_letters(byte_pairs: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    class Counting(dict[bytes, int]):
+        def get(self, key: bytes, default: int) -> int:  # type: ignore[override]  # asked for with a default only
+            nonlocal asked
+            asked += 1
+            return super().get(key, default)
+
+    monkeypatch.setattr(byte_pairs, "_ids", Counting(byte_pairs._ids))
+    text = " ".join(["than", "the"] * 30)
+    assert byte_pairs.decode(byte_pairs.encode(text)) == text
+    assert asked <= 3 * (len(text) + 1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gateway.speech.attention import FRAME_MS
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Token
 from gateway.speech.moonshine import Moonshine, MoonshineSession
+from gateway.speech.vocabulary import Phrase
 from gateway.speech.words import Word, fitted, grouped, laid, loudness, placed, tokens
 
 ROOT = Path(__file__).parents[2]
@@ -303,3 +304,15 @@ def test_heard_again_behind_the_utterance_before_words_are_timed_by_their_own_au
     assert found.text != "nonsense"
     must_be_sound(found, pcm)
     assert found.tokens[0].start_ms == pytest.approx(250, abs=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phrase", ["Ж" * 255, "word " * 50 + "word", "1" * 255])
+def test_a_phrase_much_longer_than_what_was_heard_for_it_has_a_place(
+    engine: Moonshine, turns: list[Pcm], phrase: str
+) -> None:
+    pcm = turns[0][: 8 * 2000]
+    said = hear(engine, pcm).tokens[1].content.strip(".,?!")
+    found = hear(engine, pcm, DecodeOptions(word_times=True, vocabulary=(Phrase(phrase, (said,)),)))
+    assert phrase in found.text
+    must_be_sound(found, pcm)
