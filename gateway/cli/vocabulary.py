@@ -80,7 +80,7 @@ def remove(
     """Remove a phrase. Exit code 1 if there is none."""
     removed = ask(lambda gateway: _remove(gateway, phrase), url, api_id, api_secret, insecure, ca)
     if removed is None:
-        err.print(Text("no such phrase; `gateway vocabulary list` shows them"))
+        err.print(Text("error: no such phrase; `gateway vocabulary list` shows them"))
         raise typer.Exit(1)
     if as_json:
         print_json(removed)

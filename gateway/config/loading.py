@@ -82,6 +82,14 @@ def _one_line(error: ValidationError) -> str:
     names = [str(part) for part in first["loc"] if not isinstance(part, int)]
     variable = ENV_PREFIX + "__".join(names).upper()
     reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        reason = "is not a setting; `gateway serve --help` lists them all"
+    match first["type"]:
+        case "extra_forbidden":
+            reason = "is not a setting; `gateway serve --help` lists them all"
+        case "bool_parsing" | "bool_type":
+            reason = "must be true or false"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            reason = f"is a group of settings, a table of the file; `gateway serve --help` lists {variable}__…"
+    # A reason that begins with a variable names it better than the group it was found in.
+    if reason.startswith(ENV_PREFIX):
+        return reason
     return f"{variable}: {reason[:1].lower()}{reason[1:]}"

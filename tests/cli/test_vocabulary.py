@@ -33,7 +33,7 @@ async def test_add_list_remove(place: Place) -> None:
     ended = await place.ask("vocabulary", "remove", " ieee")
     assert (ended.code, ended.out) == (0, "removed: IEEE\n")
     ended = await place.ask("vocabulary", "remove", phrase_id)
-    assert (ended.code, ended.err) == (1, "no such phrase; `gateway vocabulary list` shows them\n")
+    assert (ended.code, ended.err) == (1, "error: no such phrase; `gateway vocabulary list` shows them\n")
 
 
 async def test_more_than_a_page_is_listed(place: Place) -> None:

@@ -82,14 +82,15 @@ def test_nested_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GATEWAY_WEBHOOK__AUTH", "oauth2", "GATEWAY_WEBHOOK__OAUTH2_CLIENT_SECRET"),
         ("GATEWAY_VAD__RELEASE", "0.9", "must not be above threshold"),
         ("GATEWAY_LOG__LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
-        ("GATEWAY_ASR", "tiny", "dictionary"),
+        ("GATEWAY_ASR", "tiny", "a group of settings"),
+        ("GATEWAY_REDACTION__ALWAYS", "maybe", "must be true or false"),
     ],
 )
 def test_a_wrong_value(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str) -> None:
     monkeypatch.setenv(variable, value)
     message = refusal()
     section = variable.partition("__")[0]
-    assert message.startswith((f"{variable}: ", f"{section}: "))
+    assert message.startswith((f"{variable}: ", f"{section}: ", f"{section}__"))
     assert words in message
 
 
