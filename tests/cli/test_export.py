@@ -7,7 +7,7 @@ import csv
 import gzip
 import json
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gateway.export.build import Plan, alone
 from gateway.export.schedule import Calendar
 from gateway.store.secrets import store_key
 from gateway.store.store import Store
-from tests.cli.command import Ended, gateway
+from tests.cli.command import Ended, gateway, gateway_here
 from tests.export.samples import a_call, a_message, keep
 from tests.harness import gateway_running, settings_for
 
@@ -87,9 +87,8 @@ def midnight() -> datetime:
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def run(path: Path, *arguments: str, **variables: str) -> Ended:
-    ended: Coroutine[Any, Any, Ended] = gateway("export", *arguments, cwd=path, **variables)
-    return asyncio.run(ended)
+def run(path: Path, *arguments: str) -> Ended:
+    return asyncio.run(gateway_here("export", *arguments, GATEWAY_DATA_DIR=str(path / "data")))
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_yesterday_for_all(place: Path) -> None:
     # One day later if midnight passes meanwhile: each of the two has a call.
     days = [str((midnight() - timedelta(days=1)).date())]
-    done = run(place, "--json")
+    done = asyncio.run(gateway("export", "--json", cwd=place))
     days.append(str((midnight() - timedelta(days=1)).date()))
     assert done.code == 0, done.err
     built = done.json["built"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from gateway.store.store import Store
 from .samples import a_call, a_message, opened, three_days
 
 CALENDAR = Calendar(time(2), messages_days=7, feeds_days=32)
+
+ONE = Plan(feeds=("utterances",), formats=("jsonl",))
 
 
 def at(day: int, hour: int = 2, minute: int = 0) -> datetime:
@@ -90,7 +93,7 @@ class Scene:
     def scheduler(self, clock: Clock, plan: Plan | None = None, builder: Builder | None = None) -> Scheduler:
         queries = FeedQueries(self.store)
         builder = builder or Builder(queries, self.storage, self.folder)
-        plan = plan or Plan(formats=("jsonl",))
+        plan = plan or ONE
         return Scheduler(queries, builder, self.storage, self.folder, plan, CALENDAR, now=clock, sleep=clock.sleep)
 
     def days(self, account: int = 0) -> list[int]:
@@ -141,13 +144,13 @@ class TestScheduler:
 
     async def test_a_format_that_is_new_is_built_for_days_gone_by(self, scene: Scene) -> None:
         await scene.scheduler(Clock(at(4))).catch_up()
-        both = Plan(formats=("jsonl", "csv"))
+        both = replace(ONE, formats=("jsonl", "csv"))
         assert await scene.scheduler(Clock(at(4, 3)), both).catch_up() == 2 * 3
         assert await scene.scheduler(Clock(at(4, 4)), both).catch_up() == 0
 
     async def test_a_day_is_built_again_for_what_changed_afterwards(self, scene: Scene) -> None:
         """A text redacted anew, and a message that the database took late."""
-        both = Plan(formats=("jsonl", "csv"))
+        both = replace(ONE, formats=("jsonl", "csv"))
         await scene.scheduler(Clock(at(4)), both).catch_up()
         assert await scene.scheduler(Clock(at(4, 3))).catch_up() == 0
         spoken = FeedQueries(scene.store).spoken(scene.accounts[0], at(2), at(3))
@@ -212,7 +215,7 @@ class TestScheduler:
         clock = Clock(at(4, 12), sleeps=2)
         queries = Failing(scene.store)
         builder = Builder(queries, scene.storage, scene.folder)
-        plan = Plan(formats=("jsonl",))
+        plan = ONE
         scheduler = Scheduler(
             queries, builder, scene.storage, scene.folder, plan, CALENDAR, now=clock, sleep=clock.sleep
         )
