@@ -168,6 +168,8 @@ def _default(info: FieldInfo) -> str:
         return "unset"
     if isinstance(info.default, list):
         return f"`{','.join(map(str, info.default))}`"
+    if isinstance(info.default, bool):
+        return f"`{str(info.default).lower()}`"
     return f"`{info.default}`"
 
 
