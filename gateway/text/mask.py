@@ -8,10 +8,12 @@ kept as they were; the separators *inside* a group of single digits ("four one o
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import attrgetter
 from typing import Protocol
 
 from gateway.text.numbers import Element, Form
@@ -22,6 +24,7 @@ __all__ = ["MASK", "Edit", "Numeric", "apply", "edits", "mask_characters", "mask
 MASK = "#"
 
 _HESITATION = re.compile(r"\b(?:u+h*m+|u+h+|e+r+m*|e+h+|a+h+|h*m+)\b", re.IGNORECASE)
+_START = attrgetter("start")
 _NOT_SPACE = re.compile(r"\S")
 
 
@@ -50,8 +53,10 @@ def edits(text: str, numbers: Sequence[Element], spans: Iterable[Hidden], runs: 
     made = [mask_run(text, run.elements) for run in runs]
     for span in spans:
         at = span.start
-        for number in numbers:
-            if span.start <= number.start and number.end <= span.end:
+        for number in islice(numbers, bisect_left(numbers, span.start, key=_START), None):
+            if number.start >= span.end:
+                break
+            if number.end <= span.end:
                 made += (Edit(at, number.start, mask_characters(text[at : number.start])), mask_run(text, [number]))
                 at = number.end
         made.append(Edit(at, span.end, mask_characters(text[at : span.end])))

@@ -9,9 +9,11 @@ passwords. The words it goes by: :mod:`gateway.text.password_cues`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import islice, takewhile
+from operator import attrgetter
 
 from gateway.participants import Role
 from gateway.text import password_cues as cues
@@ -27,6 +29,7 @@ TOPIC_UTTERANCES = 4
 """So long may the answer to a question take."""
 
 _Span = tuple[int, int]
+_START = attrgetter("start")
 
 _SYMBOLS = vocabulary(
     "as in capital uppercase lowercase upper lower case small big underscore dash hyphen dot period comma hash hashtag "
@@ -40,6 +43,7 @@ _SENTENCE = re.compile(r"[.?!,]\s+")
 _MOST_WORDS = 7
 _FEW_WORDS = 3
 _NEAR_PARTS = 3
+_PART_CHARACTERS = 120
 _LEAST_LETTERS = 4
 _LEAST_SPELLED = 3
 _READ_BACK_UTTERANCES = 2
@@ -165,12 +169,15 @@ def _beside(text: str, tokens: Sequence[Token]) -> list[_Span]:
     if cues.LOST.search(text) is not None:
         return []
     for noun in cues.NOUN.finditer(text):
-        parts = [noun.end(), *(one.end() for one in cues.PARTS.finditer(text, noun.end()))]
-        for at in parts[:_NEAR_PARTS]:
-            following = [token for token in tokens if token.start >= at]
-            stop = cues.PARTS.search(text, at + 1)
-            stop_at = stop.start() if stop is not None else len(text)
-            strange = list(takewhile(_is_strange, (token for token in following if token.start < stop_at)))
+        parts = (
+            one.end()
+            for one in islice(cues.PARTS.finditer(text, noun.end(), noun.end() + _PART_CHARACTERS), _NEAR_PARTS - 1)
+        )
+        for at in (noun.end(), *parts):
+            far = min(len(text), at + _PART_CHARACTERS)
+            stop = cues.PARTS.search(text, at + 1, far)
+            stop_at = stop.start() if stop is not None else far
+            strange = list(takewhile(_is_strange, islice(tokens, _index(tokens, at), _index(tokens, stop_at))))
             whole = bool(strange) and strange[-1].end >= stop_at
             counts = bool(strange) and (strange[0].digits or strange[0].word in NUMBER_WORDS)
             if 0 < len(strange) <= _FEW_WORDS and not counts and (whole or at == noun.end()):
@@ -184,7 +191,7 @@ def _is_strange(token: Token) -> bool:
 
 def _strange(text: str, start: int, tokens: Sequence[Token]) -> list[_Span]:
     """From the first to the last word that is no talk, in a short turn that is no question."""
-    following = [token for token in tokens if token.start >= start]
+    following = tokens[_index(tokens, start) :]
     strange = [token for token in following if _is_strange(token)]
     if not strange or len(following) > _MOST_WORDS or text.rstrip().endswith("?"):
         return []
@@ -211,7 +218,7 @@ def _of_topic(text: str, tokens: Sequence[Token], topic: Topic, context: Context
 def _bare(text: str, tokens: Sequence[Token]) -> list[_Span]:
     """A turn of a few words none of which is talk."""
     start = _skip(cues.OPENERS, text, 0)
-    following = [token for token in tokens if token.start >= start]
+    following = tokens[_index(tokens, start) :]
     few = 0 < len(following) <= _FEW_WORDS and not text.rstrip().endswith("?")
     if not few or following[0].digits or not all(_is_strange(token) for token in following[:-1] or following):
         return []
@@ -299,9 +306,7 @@ def _value(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool) 
 def _spelled_end(tokens: Sequence[Token], start: int) -> int:
     """Where the letters end that a password is spelled with from ``start`` on; 0 where it is not spelled."""
     end, letters, before = 0, 0, ""
-    for token in tokens:
-        if token.start < start:
-            continue
+    for token in islice(tokens, _index(tokens, start), None):
         word = token.word
         if len(word) == 1 and word.isalpha():
             letters += 1
@@ -329,7 +334,7 @@ def _spelled(tokens: Sequence[Token], start: int) -> list[_Span]:
 
 def _is_spelled(tokens: Sequence[Token], start: int, end: int) -> bool:
     """True for letters and digits said one by one, with what goes with them ("b as in boy")."""
-    inside = [token.word for token in tokens if start <= token.start < end]
+    inside = _words(tokens, (start, end))
     if not inside:
         return False
     single = sum(len(word) == 1 or word.isdigit() or word in _SYMBOLS or word in _DIGITS for word in inside)
@@ -338,29 +343,39 @@ def _is_spelled(tokens: Sequence[Token], start: int, end: int) -> bool:
     return single + examples > len(inside) * 3 // 4 and (letters > 0 or len(inside) > 1)
 
 
+def _index(tokens: Sequence[Token], at: int) -> int:
+    """The first token that does not begin before ``at``."""
+    return bisect_left(tokens, at, key=_START)
+
+
+def _inside(tokens: Sequence[Token], start: int, end: int) -> Sequence[Token]:
+    return tokens[_index(tokens, start) : _index(tokens, end)]
+
+
 def _words(tokens: Sequence[Token], span: _Span) -> tuple[str, ...]:
-    return tuple(token.word for token in tokens if span[0] <= token.start < span[1])
+    return tuple(token.word for token in _inside(tokens, *span))
 
 
 def _only_numbers(span: _Span, tokens: Sequence[Token], numbers: Sequence[Element]) -> bool:
-    numeric = {index for one in numbers for index in range(one.first, one.last + 1)}
-    return all(index in numeric for index, token in enumerate(tokens) if span[0] <= token.start < span[1])
+    inside = [one for one in numbers if span[0] <= one.start < span[1]]
+    return sum(one.last - one.first + 1 for one in inside) == len(_inside(tokens, *span))
 
 
 def _said_again(tokens: Sequence[Token], passwords: Sequence[tuple[str, ...]]) -> list[_Span]:
     """Where a password that was told before is said again."""
-    spans: list[_Span] = []
-    if not passwords:
-        return spans
+    wanted = {one for one in passwords if sum(map(len, one)) >= _LEAST_LETTERS}
+    if not wanted:
+        return []
     words = [token.word for token in tokens]
-    for password in passwords:
-        length = len(password)
-        if sum(map(len, password)) < _LEAST_LETTERS:
-            continue
-        for index in range(len(words) - length + 1):
-            if tuple(words[index : index + length]) == password:
-                spans.append((tokens[index].start, tokens[index + length - 1].end))
-    return spans
+    first = {one[0] for one in wanted}
+    lengths = {len(one) for one in wanted}
+    return [
+        (tokens[index].start, tokens[index + length - 1].end)
+        for index, word in enumerate(words)
+        if word in first
+        for length in lengths
+        if index + length <= len(words) and tuple(words[index : index + length]) in wanted
+    ]
 
 
 def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:

@@ -159,8 +159,7 @@ class Redactor:
             self._memory.hide_local(read.role)
         learned = [
             tuple(token.word for token in read.tokens if one.start <= token.start < one.end)
-            for one in read.spans
-            if one.entity is Entity.PASSWORD
+            for one in [one for one in read.spans if one.entity is Entity.PASSWORD][-_PASSWORDS:]
         ]
         if not learned and Entity.PASSWORD in self.policy and names_the_last(read.text):
             words = self._memory.name_words()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -84,12 +85,20 @@ def find_runs(
             is likely one as well.
     """
 
+    starts = sorted(start for start, _ in cuts)
+    ends = sorted(end for _, end in cuts)
+
     def apart(left: Element, right: Element) -> bool:
-        return any(left.end <= start < right.start for start, _ in cuts) or _MASKED in text[left.end : right.start]
+        cut = bisect_left(starts, left.end) < bisect_left(starts, right.start)
+        return cut or _MASKED in text[left.end : right.start]
+
+    def inside(number: Element) -> bool:
+        # More cuts begin before its end than end before its start.
+        return bisect_left(starts, number.end) > bisect_right(ends, number.start)
 
     groups: list[list[Element]] = []
     for number in numbers:
-        if any(start < number.end and number.start < end for start, end in cuts):
+        if inside(number):
             continue
         links = None if not groups or apart(groups[-1][-1], number) else _links(tokens, groups[-1][-1], number)
         if links is None:
