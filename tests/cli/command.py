@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.cli.console import err as console_of_errors
+from gateway.cli.console import out as console_of_results
 from gateway.cli.main import main
 
 __all__ = ["Ended", "gateway", "gateway_here"]
@@ -67,6 +69,9 @@ def _here(arguments: tuple[str, ...], variables: dict[str, str]) -> Ended:
         for name, value in ({"COLUMNS": "200"} | variables).items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", ["gateway", *arguments])
+        # The consoles took theirs when they were made, from what pytest-xdist tells its workers.
+        for console in (console_of_results, console_of_errors):
+            patch.setattr(console, "width", int(os.environ["COLUMNS"]))
         mask = os.umask(0o022)
         try:
             main()
