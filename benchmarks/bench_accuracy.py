@@ -33,9 +33,9 @@ from benchmarks.accuracy import OURS, RATE, Item, report, table
 from benchmarks.conditions import CONDITIONS, disturb
 from benchmarks.peers import PEERS, Heard
 from gateway import config
-from gateway.cli import offline
 from gateway.errors import GatewayError, PeerError
 from gateway.participants import Role
+from gateway.recordings import offline
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.silero import Silero
 from models.store import locate

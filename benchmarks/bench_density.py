@@ -45,9 +45,9 @@ from benchmarks.bench_calls import RECORDING, SAMPLE, pinned
 from benchmarks.density import LIMIT_MS, Row, as_rows, carried, percentile, plot, queued, row, search, table
 from benchmarks.peers import PEERS, Peer
 from gateway import config
-from gateway.cli import offline
 from gateway.errors import GatewayError, PeerError
 from gateway.peers import recording as recordings
+from gateway.recordings import offline
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.silero import Silero
 from models.store import locate

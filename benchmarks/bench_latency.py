@@ -46,12 +46,12 @@ from benchmarks.loadgen import Load, Plan
 from benchmarks.peers import PEERS, RUNNERS
 from benchmarks.tally import Said
 from gateway import config
-from gateway.cli import offline
 from gateway.errors import GatewayError, PeerError
 from gateway.participants import Track
 from gateway.peers import recording as recordings
 from gateway.peers.emitter import FRAME_MS
 from gateway.peers.recording import RATE, Recording
+from gateway.recordings import offline
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.silero import Silero
 from models.store import locate

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from benchmarks.noises import RATE
 from benchmarks.nothing import KINDS, SEED, play
 from gateway import config
-from gateway.cli.offline import transcribe
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.participants import Role
+from gateway.recordings.offline import transcribe
 from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Job, Pcm, Session, VoiceActivity
 from gateway.speech.moonshine import Moonshine
 from gateway.speech.silero import Silero

@@ -32,7 +32,7 @@ from benchmarks.vocabulary import FOLDER, SEED, alike, filled, invented, rare, r
 from benchmarks.voices import say
 from benchmarks.wer import difference, normalize, one_word, score
 from gateway import config
-from gateway.cli.offline import listen
+from gateway.recordings.offline import listen
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.bias import Bias
 from gateway.speech.engine import DecodeOptions, Engine, Hypothesis, Job, Kind, Pcm, Session

@@ -45,8 +45,8 @@ from benchmarks.word_times import (
     statistics,
 )
 from gateway import config
-from gateway.cli.offline import listen
 from gateway.errors import GatewayError
+from gateway.recordings.offline import listen
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Job, Kind, Pcm, Session, Token
 from gateway.speech.silero import Silero

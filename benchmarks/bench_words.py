@@ -20,7 +20,7 @@ from benchmarks.bench_accuracy import SPEECH, load
 from benchmarks.conditions import CONDITIONS
 from benchmarks.wer import one_word, score
 from gateway import config
-from gateway.cli.offline import listen
+from gateway.recordings.offline import listen
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech import search
 from gateway.speech.engine import Engine, Past

@@ -19,8 +19,8 @@ import soundfile
 
 from benchmarks.redaction import tells_digit
 from gateway import config
-from gateway.cli import offline
 from gateway.participants import Role
+from gateway.recordings import offline
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.engine import Pcm
 from gateway.speech.silero import Silero

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from gateway.cli.offline import SHOW_S, Pending, Transcriber, Transcription
-from gateway.cli.sources import Chosen
 from gateway.errors import UsageError
 from gateway.participants import Role, Track
 from gateway.peers.recording import Source
+from gateway.recordings.offline import SHOW_S, Pending, Transcriber, Transcription
+from gateway.recordings.sources import Chosen
 
 __all__ = ["Batch", "Item", "Tally"]
 

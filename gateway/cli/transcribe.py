@@ -15,16 +15,16 @@ from rich.text import Text
 from gateway import config
 from gateway.cli.batch import Batch, Item, Tally
 from gateway.cli.console import err, out
-from gateway.cli.forms import Form, Shelf, render
-from gateway.cli.offline import Terms, Transcriber, Transcription, Utterance
 from gateway.cli.simulate import track_map
-from gateway.cli.sources import Chosen, choose, unlike
 from gateway.cli.terms import policy_of, vocabulary_of
-from gateway.cli.transcripts import Transcript, Who, plain, transcript
 from gateway.config import Settings
 from gateway.errors import ConfigError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
 from gateway.peers import recording
+from gateway.recordings.forms import Form, Shelf, render
+from gateway.recordings.offline import Terms, Transcriber, Transcription, Utterance
+from gateway.recordings.sources import Chosen, choose, unlike
+from gateway.recordings.transcripts import Transcript, Who, plain, transcript
 from gateway.speech.engine import DecodeOptions
 
 __all__ = ["line", "roles_of", "transcribe"]

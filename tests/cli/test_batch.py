@@ -13,13 +13,13 @@ import soundfile
 from rich.console import Console
 
 from gateway.cli.batch import Batch, Item, Tally
-from gateway.cli.offline import Transcriber, Transcription
-from gateway.cli.sources import Chosen
 from gateway.errors import UsageError
 from gateway.participants import Role, Track
 from gateway.peers import recording
+from gateway.recordings.offline import Transcriber, Transcription
+from gateway.recordings.sources import Chosen
 from gateway.speech.engine import Hypothesis, Job
-from tests.cli.test_offline import POISON, WORDS, Loudness, PitchEngine, say, settings
+from tests.recordings.test_offline import POISON, WORDS, Loudness, PitchEngine, say, settings
 
 ROLES = {Track.INBOUND: Role.CUSTOMER, Track.OUTBOUND: Role.AGENT}
 

@@ -14,12 +14,12 @@ import soundfile
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
-from gateway.cli.offline import Utterance
 from gateway.cli.transcribe import line, roles_of
 from gateway.errors import CallerError, ConfigError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
+from gateway.recordings.offline import Utterance
 from tests.cli.command import gateway
-from tests.cli.test_offline import POISON, Loudness, PitchEngine, say
+from tests.recordings.test_offline import POISON, Loudness, PitchEngine, say
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "support-call.wav"

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from gateway import metrics
 from gateway._native import mulaw, track
-from gateway.cli.offline import listen
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
+from gateway.recordings.offline import listen
 from gateway.speech.engine import Hypothesis
 from gateway.speech.guards import Reason, SpeechEvidence, guard, judge
 from gateway.speech.recognizer import Recognizer

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import orjson
 
-from gateway.cli import subtitles, transcripts
-from gateway.cli.sources import write
-from gateway.cli.transcripts import Transcript
 from gateway.export.formats import jsonl
 from gateway.export.partitions import VERSION
+from gateway.recordings import subtitles, transcripts
+from gateway.recordings.sources import write
+from gateway.recordings.transcripts import Transcript
 
 __all__ = ["Form", "Shelf", "render"]
 

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from gateway._native import mulaw, track
-from gateway.cli.offline import Terms, Transcription, listen, transcribe
 from gateway.config import Settings, load
 from gateway.errors import UsageError
 from gateway.participants import Role
+from gateway.recordings.offline import Terms, Transcription, listen, transcribe
 from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Pcm, Session, Token
 from gateway.speech.moonshine import Moonshine, MoonshineSession
 from gateway.speech.partials import Partial

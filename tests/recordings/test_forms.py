@@ -8,11 +8,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from gateway.cli import subtitles, transcripts
-from gateway.cli.forms import Form, Shelf, render
-from gateway.cli.offline import Transcription, Utterance
-from gateway.cli.transcripts import Transcript, Who, transcript
 from gateway.participants import RedactionOutput, Role
+from gateway.recordings import subtitles, transcripts
+from gateway.recordings.forms import Form, Shelf, render
+from gateway.recordings.offline import Transcription, Utterance
+from gateway.recordings.transcripts import Transcript, Who, transcript
 from gateway.speech.engine import Token
 
 STARTED = datetime(2026, 3, 2, 13, 59, 59, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.sources import choose, unlike, write
 from gateway.errors import UsageError
+from gateway.recordings.sources import choose, unlike, write
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from gateway.cli.listening import BLOCK_MS, blocks, listen
+from gateway.recordings.listening import BLOCK_MS, blocks, listen
 from gateway.speech.engine import Pcm
-from tests.cli.test_offline import Loudness, PitchEngine, say, settings
+from tests.recordings.test_offline import Loudness, PitchEngine, say, settings
 
 BLOCK = BLOCK_MS * 8
 

@@ -17,13 +17,13 @@ import orjson
 
 from gateway.api.schemas import Message, MessageList, Sender
 from gateway.api.schemas.common import iso_utc
-from gateway.cli.offline import Transcription, Utterance
 from gateway.delivery.payload import stored_body, tokens_json
 from gateway.export.partitions import VERSION
 from gateway.export.rows import Row, Terms, conversation_state_rows, utterance_rows, utterance_state_rows
 from gateway.ids import first_ulid
 from gateway.participants import RedactionOutput, Role
 from gateway.peers.client import Json
+from gateway.recordings.offline import Transcription, Utterance
 from gateway.store.records import CallRecord, MessageRecord
 
 __all__ = ["FIRST_FEED", "Transcript", "Who", "document", "feeds", "lines", "messages", "plain", "posts", "transcript"]

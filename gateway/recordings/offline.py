@@ -18,10 +18,10 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.cli.listening import Audio, Found, Progress, blocks, listen
 from gateway.config import Settings
 from gateway.delivery.delivery import mask as mask_all
 from gateway.participants import Role
+from gateway.recordings.listening import Audio, Found, Progress, blocks, listen
 from gateway.speech.engine import (
     PLAIN,
     DecodeOptions,

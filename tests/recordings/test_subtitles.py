@@ -8,9 +8,9 @@ from itertools import pairwise
 import srt as srt_reader
 import webvtt
 
-from gateway.cli.offline import Utterance
-from gateway.cli.subtitles import MAX_CHARS, MAX_MS, Cue, cues, srt, vtt
 from gateway.participants import RedactionOutput, Role
+from gateway.recordings.offline import Utterance
+from gateway.recordings.subtitles import MAX_CHARS, MAX_MS, Cue, cues, srt, vtt
 from gateway.speech.engine import Token
 
 REDACTED, UNREDACTED = RedactionOutput.REDACTED, RedactionOutput.UNREDACTED

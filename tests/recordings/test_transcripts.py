@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from gateway.api.schemas import MessageList
-from gateway.cli.offline import Transcription, Utterance
-from gateway.cli.transcripts import Transcript, Who, document, feeds, lines, messages, posts, transcript
 from gateway.delivery.payload import transcript_body
 from gateway.export.rows import FEEDS
 from gateway.participants import RedactionOutput, Role
+from gateway.recordings.offline import Transcription, Utterance
+from gateway.recordings.transcripts import Transcript, Who, document, feeds, lines, messages, posts, transcript
 from gateway.speech.engine import Token
 
 REDACTED, UNREDACTED, BOTH = RedactionOutput.REDACTED, RedactionOutput.UNREDACTED, RedactionOutput.BOTH

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from gateway.cli.offline import Utterance
 from gateway.participants import RedactionOutput, Role
+from gateway.recordings.offline import Utterance
 from gateway.speech.engine import Token
 
 __all__ = ["Cue", "Word", "cues", "srt", "vtt"]
