@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import redaction_run
 from benchmarks.redaction import FOLDER, Dialogue, Label, Line, read
+from benchmarks.redaction_forms import written
 from benchmarks.redaction_run import EVERYTHING, PRESIDIO, Run, gateway, presidio
 from gateway.errors import PeerError
 from gateway.participants import Role
@@ -131,12 +132,13 @@ def test_a_peer_that_ends_early_is_named(
         presidio(dialogues, tmp_path, {})
 
 
+@pytest.mark.parametrize("formatted", [False, True], ids=["spoken", "written"])
 @pytest.mark.parametrize("policy", [EVERYTHING, DEFAULT], ids=["everything", "default"])
-def test_the_marks_hold_on_the_whole_set(policy: Policy) -> None:
+def test_the_marks_hold_on_the_whole_set(policy: Policy, formatted: bool) -> None:
     dialogues = [one for half in ("development", "heldout") for one in read(FOLDER / f"{half}.txt")]
-    run = gateway(dialogues, policy, rounds=1)
+    run = gateway(written(dialogues) if formatted else dialogues, policy, rounds=1)
     found = run.summary()
-    for entity in (Entity.CREDIT_CARD_NUMBER, Entity.CVV, Entity.PIN, Entity.SSN):
+    for entity in (Entity.CREDIT_CARD_NUMBER, Entity.CVV, Entity.PIN, Entity.SSN, Entity.PASSWORD):
         assert found["entities"][entity]["recall"] >= 0.98, entity
         assert found["entities"][entity]["recall_stored"] >= 0.98, entity
     assert found["precision_characters"] >= 0.95
