@@ -25,6 +25,7 @@ from twilio.twiml.voice_response import Dial, Parameter, Pause, Start, Stream, V
 from gateway.api.routes import ENDPOINTS
 from gateway.api.schemas import CustomVocabulary, RedactionEntity, RedactionEntityList
 from gateway.cli.main import app
+from gateway.cli.main import load as load_command
 from gateway.cli.metrics_doc import with_table
 from gateway.cli.settings_doc import settings
 from gateway.config import load
@@ -110,6 +111,8 @@ def find_command(words: list[str]) -> tuple[Any, list[str]]:
     """The command that ``words`` name, and what follows its name."""
     command: Any = typer.main.get_command(app)
     rest = list(words)
+    if rest and rest[0] in command.commands:
+        command = load_command(rest.pop(0))
     while is_group(command) and rest and not rest[0].startswith("-"):
         assert rest[0] in command.commands, f"`gateway {' '.join(words)}`: there is no command {rest[0]!r}"
         command = command.commands[rest.pop(0)]
