@@ -24,7 +24,8 @@ def library() -> Callable[[str], str]:
     if importlib.util.find_spec("wetext"):
         from wetext import Normalizer
 
-        return Normalizer(lang="en", operator="itn").normalize
+        wetext: Callable[[str], str] = Normalizer(lang="en", operator="itn").normalize
+        return wetext
     if importlib.util.find_spec("nemo_text_processing"):
         from nemo_text_processing.inverse_text_normalization.inverse_normalize import InverseNormalizer
 
@@ -32,7 +33,8 @@ def library() -> Callable[[str], str]:
         return lambda text: nemo.inverse_normalize(text, verbose=False)
     from itn.english.inverse_normalizer import InverseNormalizer as WeTextInverse
 
-    return WeTextInverse(overwrite_cache=False).normalize
+    inverse: Callable[[str], str] = WeTextInverse(overwrite_cache=False).normalize
+    return inverse
 
 
 def main() -> None:
