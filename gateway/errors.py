@@ -11,6 +11,7 @@
     │   ├── WireError          a WebSocket peer broke the protocol; carries the close code
     │   ├── ModelError         a model could not be fetched, or is not what the manifest says
     │   └── StoreError         the database refused or is away
+    │       └── SealedError    a stored text does not open with the store key
     └── InternalError          our bug
 
 A message says what was wrong and what would be right. It never holds transcript text, audio, tokens or secrets.
@@ -26,6 +27,7 @@ __all__ = [
     "ModelError",
     "PeerError",
     "RequestError",
+    "SealedError",
     "StoreError",
     "UsageError",
     "WireError",
@@ -87,6 +89,10 @@ class ModelError(PeerError):
 
 class StoreError(PeerError):
     """The database refused or is away."""
+
+
+class SealedError(StoreError):
+    """A stored text does not open with the store key: to try again does not help, the right key does."""
 
 
 class InternalError(GatewayError):

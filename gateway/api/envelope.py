@@ -15,7 +15,7 @@ from aiohttp import HttpVersion11, web
 from pydantic import BaseModel
 
 from gateway.api.schemas import ErrorDetail, ErrorEnvelope
-from gateway.errors import GatewayError, RequestError, StoreError
+from gateway.errors import GatewayError, RequestError, SealedError, StoreError
 from gateway.ids import new_request_id
 
 __all__ = [
@@ -41,6 +41,11 @@ _MESSAGES = {
     500: "Internal server error: the log has more under this requestId",
     503: "Service unavailable: the store does not answer; try again",
 }
+
+_SEALED = (
+    "Internal server error: unredacted texts do not open with the gateway's store key; "
+    "GATEWAY_STORE_KEY (unset: store-key in its data directory) must be the key that they were stored under"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -102,6 +107,9 @@ async def envelope_middleware(request: web.Request, handler: Handler) -> web.Str
         response = _from_http(error, request_id)
     except RequestError as error:
         response = error_response(error.status, error.code, error.message, request_id=request_id)
+    except SealedError as error:
+        _log.error("stored text cannot be opened", request_id=request_id, reason=str(error))
+        response = error_response(500, "500-01", _SEALED, request_id=request_id)
     except StoreError as error:
         _log.warning("store unavailable", request_id=request_id, reason=str(error))
         response = error_response(503, "503-01", _MESSAGES[503], request_id=request_id)

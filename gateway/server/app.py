@@ -31,7 +31,7 @@ from gateway.delivery.delivery import Delivery, record_outcomes
 from gateway.delivery.live import LiveView
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.webhook import WebhookPublisher
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, SealedError
 from gateway.export.aside import Aside
 from gateway.export.exporter import Exporter
 from gateway.server.connection import ConnectionServices, MediaConnection
@@ -209,6 +209,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         key = store_key(settings)
         store = await Store.open(settings.resolved_database_url, key=key)
         stack.push_async_callback(store.close)
+        await _check_key(store)
         writer = Writer(store)
         writer.start()
         stack.push_async_callback(writer.close)
@@ -245,6 +246,14 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             stack.push_async_callback(_cancel, feeds)
         stack.push_async_callback(gateway.drain)
         yield gateway
+
+
+async def _check_key(store: Store) -> None:
+    """Another key stops no start: new calls are stored under it, and redacted texts need none."""
+    try:
+        await store.check_key()
+    except SealedError as error:
+        log.error("what is stored cannot be opened; unredacted texts of earlier calls are not shown", reason=str(error))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import os
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.errors import StoreError
+from gateway.errors import SealedError
 
 __all__ = ["KEY_BYTES", "TextCipher"]
 
@@ -44,17 +44,17 @@ class TextCipher:
         """The text.
 
         Raises:
-            StoreError: another key, another message, or altered bytes.
+            SealedError: another key, another message, or altered bytes.
         """
         if len(blob) < 1 + _NONCE_BYTES + _TAG_BYTES or blob[:1] != _VERSION:
             msg = f"message {message_id}: the stored unredacted text has an unknown form"
-            raise StoreError(msg)
+            raise SealedError(msg)
         nonce, sealed = blob[1 : 1 + _NONCE_BYTES], blob[1 + _NONCE_BYTES :]
         try:
             return self._aead.decrypt(nonce, sealed, message_id.encode("ascii")).decode("utf-8")
         except InvalidTag as error:
             msg = (
-                f"message {message_id}: the unredacted text does not open with GATEWAY_STORE_KEY; "
-                "set the key it was stored under"
+                f"message {message_id}: the unredacted text does not open with GATEWAY_STORE_KEY "
+                "(unset: store-key in the data directory); give back the key it was stored under"
             )
-            raise StoreError(msg) from error
+            raise SealedError(msg) from error

@@ -87,7 +87,7 @@ class FeedQueries(Queries):
             chunk: how many at a time.
 
         Raises:
-            StoreError: the database is away, or an unredacted text does not open with our key.
+            StoreError: the database is away; SealedError: an unredacted text does not open with our key.
         """
         after = first_ulid((start - _SLACK).timestamp())
         while True:
@@ -96,7 +96,9 @@ class FeedQueries(Queries):
                 found = (await connection.execute(query)).mappings().all()
                 first = await self._first_sessions(connection, account_id, {row["guid"] for row in found})
             if found:
-                yield [(_conversation(row, first), rows.message_of(row, self._cipher)) for row in found]
+                yield [
+                    (_conversation(row, first), rows.message_of(row, self._cipher, shown_only=True)) for row in found
+                ]
             if len(found) < chunk:
                 return
             after = found[-1]["message_id"]

@@ -130,13 +130,15 @@ def delivery_of(row: RowMapping) -> DeliveryRecord:
     return DeliveryRecord(**_named(deliveries, row))
 
 
-def message_of(row: RowMapping, cipher: TextCipher) -> MessageRecord:
-    """A row of ``messages`` joined with its ``ciphertext``.
+def message_of(row: RowMapping, cipher: TextCipher, *, shown_only: bool = False) -> MessageRecord:
+    """A row of ``messages`` joined with its ``ciphertext``; with ``shown_only`` opened only where it is shown.
 
     Raises:
-        StoreError: the unredacted text does not open with our key.
+        SealedError: the unredacted text does not open with our key.
     """
     sealed: bytes | None = row["ciphertext"]
+    if shown_only and not row["show_unredacted"]:
+        sealed = None
     unredacted = None if sealed is None else cipher.decrypt(row["message_id"], sealed)
     return MessageRecord(**_named(messages, row), unredacted=unredacted)
 

@@ -78,6 +78,18 @@ class Store(ConfigurationQueries, OutboxQueries):
         async with self._read() as connection:
             await connection.execute(text("SELECT 1 FROM alembic_version"))
 
+    async def check_key(self) -> None:
+        """Open the text that was encrypted last: whether what is stored can be read.
+
+        Raises:
+            SealedError: it does not open with our key.
+        """
+        query = select(message_secrets).order_by(message_secrets.c.message_id.desc()).limit(1)
+        async with self._read() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        if row is not None:
+            self.cipher.decrypt(row["message_id"], row["ciphertext"])
+
     # Keys
 
     async def create_key(self, name: str, account: str | None = None) -> NewKey:
@@ -188,10 +200,10 @@ class Store(ConfigurationQueries, OutboxQueries):
     async def messages(self, account_id: str, guid: str, limit: int = MESSAGE_LIMIT) -> list[MessageRecord] | None:
         """The call's first ``limit`` messages, by start and sequence (sessions one after the other).
 
-        Returns None if the account has no such call.
+        Unredacted texts are filled in only where they are shown. Returns None if the account has no such call.
 
         Raises:
-            StoreError: also when an unredacted text does not open with our key.
+            SealedError: an unredacted text does not open with our key.
         """
         ours = (calls.c.account_id == account_id, calls.c.guid == guid)
         query = (
@@ -206,7 +218,7 @@ class Store(ConfigurationQueries, OutboxQueries):
             if not await connection.scalar(select(exists().where(*ours))):
                 return None
             found = (await connection.execute(query)).mappings().all()
-        return [rows.message_of(row, self.cipher) for row in found]
+        return [rows.message_of(row, self.cipher, shown_only=True) for row in found]
 
     # Deliveries
 

@@ -19,7 +19,7 @@ from gateway.api.body import MAX_BODY_BYTES
 from gateway.api.endpoints import Endpoint
 from gateway.api.envelope import envelope_middleware
 from gateway.api.routes import ENDPOINTS
-from gateway.errors import InternalError, RequestError, StoreError
+from gateway.errors import InternalError, RequestError, SealedError, StoreError
 from gateway.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from tests.api.conftest import Client, Desk, error_of
 
@@ -179,6 +179,7 @@ async def _raiser(error: BaseException) -> AsyncIterator[Client]:
         (RequestError(409, "409-202", "pending"), "/x", 409, "409-202"),
         (StoreError("locked"), "/x", 503, "503-01"),
         (StoreError("locked"), "/mg-autotranscribe/x", 503, "503-01"),
+        (SealedError("another key"), "/x", 500, "500-01"),
         (InternalError("queue below zero"), "/x", 500, "500-01"),
         (InternalError("queue below zero"), "/mg-autotranscribe/x", 500, "500-201"),
         (ValueError("card 4111"), "/x", 500, "500-01"),

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.store.crypto import TextCipher
 from gateway.store.records import CallRecord, MessageRecord, NewKey
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -71,6 +72,19 @@ async def test_unredacted_where_the_start_asked(
     await writer.submit(replace(message(2, 1, "PIN ####."), unredacted="PIN 1234.", show_unredacted=False))
     body = await (await client.get(MESSAGES, params={"externalId": "CA1"})).json()
     assert [item["text"] for item in body["items"]] == ["PIN 1234.", "PIN ####."]
+
+
+async def test_another_store_key_says_so(client: Client, store: Store, writer: Writer, record: CallRecord) -> None:
+    await store.open_call(record)
+    await writer.submit(replace(message(1, 0, "PIN ####."), unredacted="PIN 1234.", show_unredacted=False))
+    store.cipher = TextCipher(bytes(32))
+    body = await (await client.get(MESSAGES, params={"externalId": "CA1"})).json()
+    assert [item["text"] for item in body["items"]] == ["PIN ####."]
+    await writer.submit(replace(message(2, 1, "PIN ####."), unredacted="PIN 1234.", show_unredacted=True))
+    store.cipher = TextCipher(bytes(range(32)))
+    told = await error_of(await client.get(MESSAGES, params={"externalId": "CA1"}), 500, "500-01")
+    assert "GATEWAY_STORE_KEY" in told
+    assert "try again" not in told
 
 
 async def test_the_first_thousand(client: Client, store: Store, writer: Writer, record: CallRecord) -> None:

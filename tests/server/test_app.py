@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.frames import CloseCode
 
@@ -83,6 +84,22 @@ async def test_a_post_left_pending_is_dropped_or_sent(tmp_path: Path, mode: str)
         expected = [("dropped", "gateway_restart")] if mode == "at_most_once" else []
         assert [(record.outcome, record.reason) for record in failures] == expected
         assert len(receiver.posts) == (mode == "at_least_once")
+
+
+async def test_another_store_key_is_told_at_the_start(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    store = await Store.open(settings.resolved_database_url, key=bytes(32))
+    call = await opened_call(store)
+    said = message(call.call_id, 0, "my PIN is ####", unredacted="my PIN is 8765")
+    async with store.engine.begin() as connection:
+        await connection.run_sync(write, [said], store.cipher)
+    await store.close()
+    with capture_logs() as told:
+        async with asyncio.timeout(30), gateway_running(settings):
+            pass
+    [line] = [line for line in told if "cannot be opened" in line["event"]]
+    assert line["log_level"] == "error"
+    assert "GATEWAY_STORE_KEY" in line["reason"]
 
 
 async def test_the_first_key_is_left_for_its_owner_alone(tmp_path: Path) -> None:

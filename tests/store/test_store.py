@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import StoreError
+from gateway.errors import SealedError, StoreError
 from gateway.ids import new_ulid
 from gateway.store import rows
 from gateway.store.records import CallRecord, Principal
@@ -136,8 +136,26 @@ async def test_another_store_key_is_a_clear_error(store: Store, url: str) -> Non
     await put(store, message(opened.call_id, 0, "####", unredacted="8765"))
     other = await Store.open(url, key=bytes(32))
     try:
-        with pytest.raises(StoreError, match="GATEWAY_STORE_KEY"):
+        with pytest.raises(SealedError, match="GATEWAY_STORE_KEY"):
             await other.messages(opened.account_id, "CA01")
+        with pytest.raises(SealedError, match="GATEWAY_STORE_KEY"):
+            await other.check_key()
+        # The text that was encrypted last decides: what is written from now on can be read.
+        await put(other, message(opened.call_id, 1, "####", unredacted="4321"))
+        await other.check_key()
+    finally:
+        await other.close()
+
+
+async def test_redacted_texts_need_no_store_key(store: Store, url: str) -> None:
+    await store.check_key()
+    opened = await opened_call(store)
+    both = dataclasses.replace(message(opened.call_id, 0, "####", unredacted="8765"), show_unredacted=False)
+    await put(store, both)
+    await store.check_key()
+    other = await Store.open(url, key=bytes(32))
+    try:
+        assert await other.messages(opened.account_id, "CA01") == [dataclasses.replace(both, unredacted=None)]
     finally:
         await other.close()
 
