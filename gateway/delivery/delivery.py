@@ -98,13 +98,14 @@ class Transcript:
     tokens: tuple[Token, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delivered:
-    """A message that is stored, for the live view; ``late`` if later ones went before it."""
+    """A message as it is stored by now, for the live view; ``late`` if later ones went before it."""
 
     call: CallRecord
     message: MessageRecord
     late: bool
+    shown: bool = False
 
 
 OnMessage = Callable[[Delivered], None]
@@ -168,8 +169,8 @@ class Delivery:
         self.publisher = publisher
         self.on_message = on_message
         self._calls: WeakValueDictionary[str, CallDelivery] = WeakValueDictionary()
-        # A redactor outlives a hang-up, and its utterances may belong to the session before: ordinal to message.
-        self._messages: WeakKeyDictionary[Redactor, OrderedDict[int, str]] = WeakKeyDictionary()
+        # A redactor outlives a hang-up, and its utterances may belong to the session before: by their ordinals.
+        self._messages: WeakKeyDictionary[Redactor, OrderedDict[int, Delivered]] = WeakKeyDictionary()
 
     def open(self, call: CallRecord, redaction: RedactionOutput, redactor: Redactor) -> CallDelivery:
         """The way out of one call, which is written to the store as live.
@@ -186,23 +187,36 @@ class Delivery:
         self._calls[call.call_id] = opened
         return opened
 
-    def revise(self, redactor: Redactor, redacted: Redacted, message_id: str) -> None:
-        """Write the earlier messages anew that this one showed to hold a secret.
+    def revise(self, redactor: Redactor, redacted: Redacted, delivered: Delivered) -> None:
+        """Write the earlier messages anew that this one showed to hold a secret; who reads along is told them again.
 
-        What was posted or shown live can't be taken back; the store, what is made from it, and posts that wait can.
+        What was posted can't be taken back; the store, what is made from it, and posts that wait can.
         """
         kept = self._messages.setdefault(redactor, OrderedDict())
         for revised in redacted.revised:
             earlier = kept.get(revised.utterance)
             if earlier is not None:
-                self.writer.submit(RevisionRecord(earlier, revised.text))
+                message_id = earlier.message.message_id
+                earlier.message = replace(earlier.message, text=revised.text)
+                self.writer.submit(RevisionRecord(message_id, revised.text))
                 if self.publisher is not None:
-                    self.publisher.unsent.revise(earlier, revised.text)
+                    self.publisher.unsent.revise(message_id, revised.text)
+                if earlier.shown and not earlier.message.show_unredacted:
+                    self.show(earlier)
                 REVISED.inc()
         if redacted.utterance >= 0:
-            kept[redacted.utterance] = message_id
+            kept[redacted.utterance] = delivered
             while len(kept) > _REVISABLE:
                 kept.popitem(last=False)
+
+    def show(self, delivered: Delivered) -> None:
+        """Tell a message, or its new text, to who reads along."""
+        delivered.shown = True
+        if self.on_message is not None:
+            try:
+                self.on_message(delivered)
+            except Exception as error:
+                logger.error("live view failed (%s)", type(error).__name__)
 
 
 class CallDelivery:
@@ -310,9 +324,9 @@ class CallDelivery:
             # Before its message: what is committed of the two after a crash is a post too many, never one too few.
             self._delivery.writer.submit(_delivery_record(post, "pending", ""))
         committed = self._delivery.writer.submit(message)
-        self._delivery.revise(terms.redactor, redacted, message.message_id)
-        give_up_at = asyncio.get_running_loop().time() + COMMIT_SECONDS
         delivered = Delivered(self._call, message, released.late)
+        self._delivery.revise(terms.redactor, redacted, delivered)
+        give_up_at = asyncio.get_running_loop().time() + COMMIT_SECONDS
         self._outgoing.append(_Outgoing(delivered, post, committed, give_up_at))
 
     async def _run(self) -> None:
@@ -333,11 +347,7 @@ class CallDelivery:
             await asyncio.wait({outgoing.committed}, timeout=left)
         if outgoing.post is not None and self._delivery.publisher is not None:
             self._delivery.publisher.publish(outgoing.post)
-        if self._delivery.on_message is not None:
-            try:
-                self._delivery.on_message(outgoing.delivered)
-            except Exception as error:
-                logger.error("live view failed (%s)", type(error).__name__)
+        self._delivery.show(outgoing.delivered)
 
 
 def _redacted(redactor: Redactor, text: str, role: Role) -> Redacted:

@@ -56,7 +56,7 @@ class LivePartial:
 
 @dataclass(frozen=True, slots=True)
 class LiveFinal:
-    """An utterance, as it was stored: ``message.shown`` is its text.
+    """An utterance, as it was stored: ``message.shown`` is its text. The same message again: more of it is hidden.
 
     It replaces the partial of its stream that began before ``message.end_ms``. ``late`` if later ones went before it.
     """
@@ -131,7 +131,7 @@ class Subscription:
         elif isinstance(event, LiveFinal):
             key = "final", event.message.message_id
             self._supersede(event.message)
-            self._finals += 1
+            self._finals += key not in self._waiting
             if self._finals > WAITING_FINALS:
                 self._drop_oldest_final()
         else:

@@ -172,6 +172,36 @@ async def test_later_words_redact_the_store_again(line: Line) -> None:
 
 
 @pytest.mark.parametrize(
+    ("redaction", "told"),
+    [
+        (RedactionOutput.REDACTED, ["8765", "####", "that's my PIN"]),
+        (RedactionOutput.UNREDACTED, ["8765", "that's my PIN"]),
+    ],
+)
+async def test_later_words_redact_what_is_shown_live(line: Line, redaction: RedactionOutput, told: list[str]) -> None:
+    record = CallRecord(new_ulid(), line.account_id, "CA01", "en-US", "cust-7", "agent-9", NOON)
+    seen: list[tuple[str, str]] = []
+    line.delivery.on_message = lambda one: seen.append((one.message.message_id, one.message.shown))
+    call = line.delivery.open(record, redaction, Learner())
+    for text in ("8765", "that's my PIN"):
+        call.deliver(call.endpoint(), said(text))
+        assert await call.drain(30)
+    assert [text for _, text in seen] == told
+    assert len({message_id for message_id, _ in seen}) == 2
+
+
+async def test_what_is_not_shown_yet_is_shown_once_as_it_is_to_be_seen(line: Line) -> None:
+    record = CallRecord(new_ulid(), line.account_id, "CA01", "en-US", "cust-7", "agent-9", NOON)
+    seen: list[str] = []
+    line.delivery.on_message = lambda one: seen.append(one.message.shown)
+    call = line.delivery.open(record, RedactionOutput.REDACTED, Learner())
+    for text in ("8765", "that's my PIN"):
+        call.deliver(call.endpoint(), said(text))
+    assert await call.drain(30)
+    assert seen == ["####", "that's my PIN"]
+
+
+@pytest.mark.parametrize(
     ("redaction", "second"),
     [
         (RedactionOutput.REDACTED, {"text": "####"}),

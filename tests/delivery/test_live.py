@@ -133,6 +133,18 @@ async def test_finals_that_nobody_reads_are_bounded_and_counted() -> None:
     assert dropped("final") == before + 10
 
 
+async def test_a_message_that_waits_is_read_once_as_it_is_now() -> None:
+    view, before = LiveView(), dropped("final")
+    with view.subscribe("A", "CA1") as reader:
+        for number in range(WAITING_FINALS):
+            view.message(delivered("8765" if number == 0 else "next", number * 2000, sequence=number))
+        view.message(delivered("####", 0, sequence=0))
+        view.end("A", "CA1", "hangup")
+        shown = list(texts(await rest(reader)))
+    assert shown == ["####", *["next"] * (WAITING_FINALS - 1), "hangup"]
+    assert dropped("final") == before
+
+
 async def test_a_reader_that_waits_is_woken() -> None:
     view = LiveView()
     with view.subscribe("A", "CA1") as reader:
