@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group build --group test --group lint
 	touch $@
 
-$(NATIVE): $(STAMP) setup.py $(wildcard native/*.pyx native/*.pxd native/*.h)
+$(NATIVE): $(STAMP) setup.py $(wildcard native/*.pyx native/*.pxd native/*.h benchmarks/native/*.pyx)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable .
 	touch $@
 
@@ -59,4 +59,4 @@ bench-redaction: setup
 	$(BIN)/python -m benchmarks.bench_redaction --keep
 
 clean:
-	rm -rf build *.egg-info gateway/_native/*.so native/*.c native/*.html $(VENV) $(VENV)-bench
+	rm -rf build *.egg-info gateway/_native/*.so benchmarks/*.so native/*.c native/*.html benchmarks/native/*.c benchmarks/native/*.html $(VENV) $(VENV)-bench

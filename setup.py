@@ -1,4 +1,6 @@
-"""Build of the native kernels into ``gateway._native``; everything else is in ``pyproject.toml``.
+"""Build of the native kernels into ``gateway._native``, and of the load generator's sender into ``benchmarks``.
+
+Everything else is in ``pyproject.toml``.
 
 Switches, all environment variables:
 
@@ -39,16 +41,19 @@ if DEBUG:
 if COVERAGE:
     macros += [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")]
 
+# The load generator's sender is no kernel of the gateway: it stands with what uses it.
+sources = {f"gateway._native.{source.stem}": source for source in sorted(Path("native").glob("*.pyx"))}
+sources |= {f"benchmarks.{source.stem}": source for source in sorted(Path("benchmarks/native").glob("*.pyx"))}
 extensions = [
     Extension(
-        f"gateway._native.{source.stem}",
+        name,
         [str(source)],
         include_dirs=[np.get_include(), "native"],
         define_macros=macros,
         extra_compile_args=cflags,
         extra_link_args=ldflags,
     )
-    for source in sorted(Path("native").glob("*.pyx"))
+    for name, source in sources.items()
 ]
 
 setup(

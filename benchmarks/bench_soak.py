@@ -30,8 +30,10 @@ from rich.progress import Progress
 
 from benchmarks.__main__ import machine
 from benchmarks.bench_calls import RECORDING, SAMPLE, cpu_seconds, free_port, gateway, resident_mib
-from benchmarks.wire import MediaSocket, Payloads, Voice, frame
+from benchmarks.voice import Script, Sound, Voice, frame
+from benchmarks.wire import MediaSocket, sound
 from gateway.errors import PeerError
+from gateway.participants import Track
 from gateway.peers import recording as recordings
 from gateway.peers.client import GatewayClient
 from gateway.peers.emitter import FRAME_MS, Identity, Manner, closing, opening
@@ -82,8 +84,8 @@ def flat(parts: list[Part]) -> list[str]:
 class _Soak:
     """The sender: all calls in step."""
 
-    def __init__(self, payloads: Payloads, calls: int, frames: int, speed: float) -> None:
-        self._payloads = payloads
+    def __init__(self, sound: Sound, calls: int, frames: int, speed: float) -> None:
+        self._sound = sound
         self._calls = calls
         self._frames = frames
         self._speed = speed
@@ -125,12 +127,13 @@ class _Soak:
         identity, dice = Identity.random(), random.Random(f"soak:{number}")
         sid = identity.stream_sids[0]
         socket = await MediaSocket.open(await client.stream_url(), self.lost)
-        for message in opening(identity, self._payloads.tracks, Manner(), sid):
+        for message in opening(identity, tuple(map(Track, self._sound.tracks)), Manner(), sid):
             socket.write(frame(message.encode()))
         answer = await client.start(identity.call_sid, "customer", "agent")
         if answer.get("isOk") is not True:
             raise PeerError("a call was refused")
-        return identity, socket, Voice(self._payloads, sid, dice.randrange(self._payloads.frames), dice)
+        first, stamp = dice.randrange(self._sound.frames), dice.randint(100, 170)
+        return identity, socket, Voice(Script(self._sound, sid.encode(), first, self._frames, stamp, number))
 
     async def _play(self, lines: list[tuple[Identity, MediaSocket, Voice]], until: int) -> None:
         """About a second of audio, in steps of a few frames, each when it is due."""
@@ -170,7 +173,7 @@ async def _judged(client: GatewayClient) -> float:
 async def measure(recording: Path, hours: float, calls: int, speed: float) -> dict[str, Any]:
     """One run; see the module's description."""
     frames = round(hours * 3_600_000 / FRAME_MS / calls)
-    soak = _Soak(Payloads(recordings.load(recording)), calls, frames, speed)
+    soak = _Soak(sound(recordings.load(recording)), calls, frames, speed)
 
     def on_post(_arrived: float, _body: object) -> None:
         soak.transcripts += 1

@@ -1,4 +1,4 @@
-"""The load generator: many paced calls from one recording, in one process.
+"""The load generator: thousands of paced calls from one recording, in one process.
 
 It measures from outside: what it sends at which time, what comes to its own webhook receiver when, and what the
 gateway's counters say about both. A run is bounded in calls and time, and void if the generator itself was late.
@@ -7,24 +7,28 @@ gateway's counters say about both. A run is bounded in calls and time, and void 
 from __future__ import annotations
 
 import asyncio
-import math
+import contextlib
 import random
-import re
+import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from ssl import SSLContext
 from typing import Any
+from urllib.parse import urlsplit
 
-import numpy as np
-
+from benchmarks import counters
+from benchmarks.counters import Sample
 from benchmarks.labels import Ends
+from benchmarks.pacer import Line, Pacer, percentile
 from benchmarks.tally import Spread, Tally, Watched
-from benchmarks.wire import MediaSocket, Payloads, Voice, frame
+from benchmarks.voice import Script, Sound, frame
+from benchmarks.wire import MediaSocket, sound
 from gateway.errors import GatewayError, UsageError
+from gateway.participants import Track
 from gateway.peers.client import ApiError, GatewayClient
-from gateway.peers.emitter import FRAME_MS, Identity, Manner, closing, opening
+from gateway.peers.emitter import FRAME_MS, Ending, Form, Identity, Manner, closing, opening
 from gateway.peers.receiver import Receiver
 from gateway.peers.recording import Recording
 
@@ -36,46 +40,12 @@ MAX_GAIN_DB = 24
 VOID_PACING_MS = 20.0
 SETTLE_SECONDS = 5.0
 """How long the last transcripts and counts are waited for after the last call."""
+SAMPLE_SECONDS = 5
+"""How often the gateway's counters are looked at."""
 OVERTIME_SECONDS = 30.0
 """A call that is not played by so long after its time has failed."""
-MAX_UNSENT = 1024 * 1024
-"""Bytes that the gateway may be behind with on one socket before the call is given up as stalled."""
-
-# Counters of the gateway that should not move in a run without faults.
-LOSSES = (
-    "gateway_audio_dropped_samples_total",
-    "gateway_asr_shed_total",
-    "gateway_asr_failed_total",
-    "gateway_wire_skipped_total",
-    "gateway_webhook_dropped_total",
-    "gateway_store_dropped_total",
-    "gateway_store_failed_total",
-)
-# A speculative or partial decode is optional work: giving it up loses nothing.
-OPTIONAL = ('kind="speculative"', 'kind="partial"')
-SHED = "gateway_asr_shed_total"
-MESSAGES = "gateway_wire_messages_total"
-DELIVERY = "gateway_delivery_seconds_bucket"
-
-
-def percentile(metrics: Mapping[str, float], name: str, share: float) -> float:
-    """In ms, from a histogram of seconds: read off a straight line within the bucket that holds it; 0 of nothing.
-
-    Args:
-        metrics: ``name{le="0.1"}`` and its like, cumulative.
-        name: of the buckets.
-        share: 0 to 1.
-    """
-    found = re.compile(rf'{name}{{le="([^"]+)"}}')
-    buckets = sorted((float(match[1]), count) for key, count in metrics.items() if (match := found.fullmatch(key)))
-    wanted = share * buckets[-1][1] if buckets else 0.0
-    low, below = 0.0, 0.0
-    for edge, count in buckets:
-        if wanted and count >= wanted:
-            within = (wanted - below) / (count - below) if edge < math.inf else 0.0
-            return round(1000 * (low + within * (edge - low if edge < math.inf else 0.0)), 1)
-        low, below = edge, count
-    return 0.0
+CONNECT_SECONDS = 30.0
+SPARE_DESCRIPTORS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +53,8 @@ class Plan:
     """A run. ``ramp`` is the time over which calls begin, ``duration`` how long each lasts, in seconds.
 
     ``transcripts`` tells whether any are awaited: a gateway with model ``none`` makes none. Each call is up to
-    ``gain_db`` whole decibels louder or quieter.
+    ``gain_db`` whole decibels louder or quieter. ``gated`` calls are never started. ``coalesced`` writes both tracks'
+    messages at once. ``manner`` is how the wire behaves, whose seed is not used; ``odd`` sends payloads of any length.
     """
 
     url: str
@@ -99,6 +70,10 @@ class Plan:
     transcripts: bool = True
     context: SSLContext | None = None
     gain_db: int = 0
+    gated: bool = False
+    coalesced: bool = False
+    manner: Manner = field(default_factory=Manner)
+    odd: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.calls <= MAX_CALLS:
@@ -107,6 +82,15 @@ class Plan:
             raise UsageError(f"--ramp and --duration must be at most {MAX_SECONDS} s, --duration at least 1")
         if not 0 <= self.gain_db <= MAX_GAIN_DB:
             raise UsageError(f"--gain {self.gain_db}: must be 0 to {MAX_GAIN_DB} dB")
+        if self.manner.form is not Form.TWILIO:
+            raise UsageError("a load speaks Twilio's form only")
+        if not 0 <= self.manner.drop <= 1:
+            raise UsageError(f"--gaps {self.manner.drop}: must be 0 to 1")
+
+    @property
+    def native(self) -> bool:
+        """Whether the sender can write to the sockets: under TLS it cannot."""
+        return urlsplit(self.url).scheme == "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,29 +101,14 @@ class Progress:
     done: int
     failed: int
     sent: int
+    """Media messages."""
+    counted: int
+    """Messages that the gateway had read when it was last asked."""
     transcripts: int
     p50_ms: float
     p95_ms: float
     late_ms: float
     """The generator's own lateness, 99th percentile so far."""
-
-
-class Lateness:
-    """Distribution of how late messages left, in bins of 0.1 ms up to 1 s; constant memory."""
-
-    def __init__(self) -> None:
-        self._bins = np.zeros(10_001, np.int64)
-
-    def add(self, seconds: float) -> None:
-        """Count one message."""
-        self._bins[min(max(int(seconds * 10_000), 0), 10_000)] += 1
-
-    def percentile(self, share: float) -> float:
-        """In ms; the upper edge of the bin that holds it."""
-        total = int(self._bins.sum())
-        if not total:
-            return 0.0
-        return float(np.searchsorted(np.cumsum(self._bins), math.ceil(total * share)) + 1) / 10
 
 
 class _Call:
@@ -148,12 +117,11 @@ class _Call:
     def __init__(self, load: Load, number: int) -> None:
         self._load = load
         self._dice = random.Random(f"{load.plan.seed}:{number}")
-        self._first_frame = self._dice.randrange(load.payloads.frames)
+        self._first_frame = self._dice.randrange(load.sound.frames)
         self._gain_db = self._dice.randint(-load.plan.gain_db, load.plan.gain_db)
         self.identity = Identity.random()
-        self._over = asyncio.get_running_loop().create_future()
-        self._begin = 0.0
-        self._frames = 0
+        self._line: Line | None = None
+        self._lost: str | None = None
 
     async def run(self, gateway: GatewayClient) -> None:
         """Play the call.
@@ -161,62 +129,67 @@ class _Call:
         Raises:
             GatewayError: with the kind of failure as its message.
         """
-        plan = self._load.plan
-        socket = await MediaSocket.open(await gateway.stream_url(), self._lost, plan.context)
-        stream_sid = self.identity.stream_sids[0]
+        load, plan, stream_sid = self._load, self._load.plan, self.identity.stream_sids[0]
+        socket = await MediaSocket.open(await gateway.stream_url(), self._on_lost, plan.context, CONNECT_SECONDS)
         try:
-            for message in opening(self.identity, self._load.payloads.tracks, Manner(), stream_sid):
-                self._send(socket, frame(message.encode()))
-            voice = Voice(self._load.at(self._gain_db), stream_sid, self._first_frame, self._dice)
-            await self._start(gateway)
-            self._tick(socket, voice)
-            await asyncio.wait_for(self._over, plan.duration + OVERTIME_SECONDS)
-            await gateway.stop(self.identity.call_sid)
-            self._send(socket, frame(closing(self.identity, voice.sequence + 1, stream_sid).encode()))
+            tracks = tuple(map(Track, load.sound.tracks))
+            for message in opening(self.identity, tracks, plan.manner, stream_sid):
+                socket.write(frame(message.encode()))
+            streams = {} if plan.gated else await self._start(gateway)
+            sequence = await self._play(socket, streams)
+            if not plan.gated:
+                await gateway.stop(self.identity.call_sid)
+            if plan.manner.ending is Ending.STOP:
+                socket.write(frame(closing(self.identity, sequence + 1, stream_sid).encode()))
+            if plan.manner.ending is Ending.RESET:
+                socket.reset()
         finally:
-            # The socket may have ended before the call was played: whatever failed first is told, and this no more.
-            if not self._over.cancel() and not self._over.cancelled():
-                self._over.exception()
+            if self._line is not None:
+                load.pacer.leave(self._line)
             await socket.close()
-            self._load.sent += socket.frames
+            load.sent += socket.frames
 
-    async def _start(self, gateway: GatewayClient) -> None:
-        guid = self.identity.call_sid
-        answer = await gateway.start(guid, "customer", "agent")
+    async def _start(self, gateway: GatewayClient) -> dict[str, str]:
+        answer = await gateway.start(self.identity.call_sid, "customer", "agent")
         parts = answer.get("autotranscribeResponse") or {}
         if answer.get("isOk") is not True:
             codes = sorted({str(part["status"]["code"]) for part in parts.values()})
             raise GatewayError(f"start {' '.join(codes)}")
-        self._frames = int(self._load.plan.duration * 1000 / FRAME_MS)
-        self._begin = time.monotonic()
-        streams = {role: part["streamId"] for role, part in parts.items()}
-        self._load.tally.watch(guid, Watched(streams, self._first_frame, self._begin))
+        return {role: part["streamId"] for role, part in parts.items()}
 
-    def _lost(self, why: str) -> None:
-        if not self._over.done():
-            self._over.set_exception(GatewayError(why))
+    async def _play(self, socket: MediaSocket, streams: dict[str, str]) -> int:
+        """All media; the last ``sequenceNumber``."""
+        load, plan = self._load, self._load.plan
+        if self._lost is not None:
+            raise GatewayError(self._lost)
+        line = self._line = load.pacer.play(socket, self._script())
+        load.tally.watch(self.identity.call_sid, Watched(streams, self._first_frame, line.begin))
+        await asyncio.wait_for(line.over, plan.duration + plan.manner.stall_ms / 1000 + OVERTIME_SECONDS)
+        outcome = load.pacer.leave(line)
+        return outcome.sequence if outcome is not None else 1
 
-    def _send(self, socket: MediaSocket, data: bytes) -> None:
-        if not socket.lost:
-            socket.write(data)
-            self._load.playing += 1
+    def _script(self) -> Script:
+        plan, manner = self._load.plan, self._load.plan.manner
+        first = manner.first_timestamp_ms
+        return Script(
+            self._load.at(self._gain_db),
+            self.identity.stream_sids[0].encode(),
+            self._first_frame,
+            frames=int(plan.duration * 1000 / FRAME_MS),
+            stamp=self._dice.randint(100, 170) if first is None else first,
+            seed=self._dice.getrandbits(64),
+            jitter_ms=manner.jitter_ms,
+            drop=manner.drop,
+            send_silence=manner.send_silence,
+            odd=plan.odd,
+            stall_at_ms=manner.stall_at_ms,
+            stall_ms=manner.stall_ms,
+        )
 
-    def _tick(self, socket: MediaSocket, voice: Voice) -> None:
-        if self._over.done() or socket.lost:
-            return
-        if socket.unsent > MAX_UNSENT:
-            self._over.set_exception(GatewayError("stalled"))
-            return
-        now = time.monotonic()
-        while voice.sent < self._frames:
-            due = self._begin + voice.sent * FRAME_MS / 1000
-            if due > now:
-                asyncio.get_running_loop().call_later(due - now, self._tick, socket, voice)
-                return
-            for data in voice.next():
-                self._load.lateness.add(now - due)
-                self._send(socket, data)
-        self._over.set_result(None)
+    def _on_lost(self, why: str) -> None:
+        self._lost = why
+        if self._line is not None and not self._line.over.done():
+            self._line.over.set_exception(GatewayError(why))
 
 
 class Load:
@@ -235,13 +208,11 @@ class Load:
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.plan = plan
-        self.payloads = Payloads(plan.recording)
+        self.sound = sound(plan.recording)
         gains = range(-plan.gain_db, plan.gain_db + 1)
-        self._louder = {gain: Payloads(plan.recording, gain) if gain else self.payloads for gain in gains}
-        self.tally = Tally(plan.ends, self.payloads.frames)
-        self.lateness = Lateness()
-        self.playing = 0
-        """Messages written so far."""
+        self._louder = {gain: sound(plan.recording, gain) if gain else self.sound for gain in gains}
+        self.tally = Tally(plan.ends, self.sound.frames)
+        self.pacer = Pacer(plan.native, plan.coalesced)
         self.sent = 0
         """Frames of the calls that are over: their messages, and what closed their sockets."""
         self._on_ready = on_ready
@@ -249,8 +220,9 @@ class Load:
         self._live = 0
         self._done = 0
         self._errors: Counter[str] = Counter()
+        self._samples: list[Sample] = []
 
-    def at(self, gain_db: int) -> Payloads:
+    def at(self, gain_db: int) -> Sound:
         """The recording, louder or quieter."""
         return self._louder[gain_db]
 
@@ -261,22 +233,27 @@ class Load:
             GatewayError: the gateway cannot be reached, or the webhook port cannot be had.
         """
         plan = self.plan
+        _raise_descriptor_limit(3 * plan.calls + SPARE_DESCRIPTORS)
         async with (
             Receiver(plan.webhook_port, self.tally.post) as receiver,
             GatewayClient(plan.url, plan.api_id, plan.api_secret, plan.context) as gateway,
+            self.pacer,
         ):
             self._on_ready(receiver.url)
-            before = await gateway.metrics()
-            began = time.monotonic()
-            watch = asyncio.create_task(self._watch())
+            await self._sample(gateway)
+            began, used = time.monotonic(), time.process_time()
+            watch = asyncio.create_task(self._watch(gateway))
             try:
                 calls = [asyncio.create_task(self._call(gateway, number)) for number in range(plan.calls)]
                 await asyncio.gather(*calls)
                 seconds = time.monotonic() - began
-                counted = await self._settle(gateway, before)
+                used = time.process_time() - used
             finally:
                 watch.cancel()
-        return self._report(counted, seconds)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
+            await self._settle(gateway)
+        return self._report(seconds, used)
 
     async def _call(self, gateway: GatewayClient, number: int) -> None:
         await asyncio.sleep(self.plan.ramp * number / self.plan.calls)
@@ -293,40 +270,59 @@ class Load:
         finally:
             self._live -= 1
 
-    async def _watch(self) -> None:
+    async def _sample(self, gateway: GatewayClient) -> None:
+        values = await gateway.metrics()
+        self._samples.append((time.monotonic(), values))
+
+    async def _watch(self, gateway: GatewayClient) -> None:
+        turn = 0
         while True:
             await asyncio.sleep(1)
+            turn += 1
+            if turn % SAMPLE_SECONDS == 0:
+                # A gateway that does not answer now is asked again; the calls say what is wrong with it.
+                with contextlib.suppress(GatewayError):
+                    await self._sample(gateway)
             self._on_progress(self._progress())
 
     def _progress(self) -> Progress:
         latency = Spread.of(self.tally.latencies_ms)
-        failed = self._errors.total()
-        late = self.lateness.percentile(0.99)
-        return Progress(self._live, self._done, failed, self.playing, self.tally.posts, latency.p50, latency.p95, late)
+        return Progress(
+            self._live,
+            self._done,
+            self._errors.total(),
+            self.pacer.messages,
+            int(self._grown().get(counters.MESSAGES, 0)),
+            self.tally.posts,
+            latency.p50,
+            latency.p95,
+            percentile(self.pacer.lateness, 0.99),
+        )
 
-    async def _settle(self, gateway: GatewayClient, before: dict[str, float]) -> dict[str, float]:
-        """Wait until everything sent is counted and nothing more comes; the growth of every counter."""
+    def _grown(self) -> dict[str, float]:
+        """The growth of every metric up to now."""
+        before, now = self._samples[0][1], self._samples[-1][1]
+        return {name: value - before.get(name, 0.0) for name, value in now.items()}
+
+    async def _settle(self, gateway: GatewayClient) -> None:
+        """Wait until everything sent is counted and nothing more comes."""
         deadline = time.monotonic() + SETTLE_SECONDS
         posts = -1
         while True:
-            now = await gateway.metrics()
-            grown = {name: value - before.get(name, 0.0) for name, value in now.items()}
-            settled = grown.get(MESSAGES, 0.0) >= self.sent and posts == self.tally.posts
-            if settled or time.monotonic() > deadline:
-                return grown
+            await self._sample(gateway)
+            counted = self._grown().get(counters.MESSAGES, 0.0)
+            if (counted >= self.sent and posts == self.tally.posts) or time.monotonic() > deadline:
+                return
             posts = self.tally.posts
             await asyncio.sleep(SETTLE_SECONDS / 10)
 
-    def _report(self, grown: dict[str, float], seconds: float) -> dict[str, Any]:
-        counted = int(grown.get(MESSAGES, 0.0))
-        dropped = {
-            name: value
-            for name, value in grown.items()
-            if value and name.startswith(LOSSES) and not any(kind in name for kind in OPTIONAL)
-        }
-        late = self.lateness.percentile(0.99)
-        latency = asdict(Spread.of(self.tally.latencies_ms))
-        silent = self.plan.transcripts and not self.tally.posts
+    def _report(self, seconds: float, used: float) -> dict[str, Any]:
+        grown, late = self._grown(), percentile(self.pacer.lateness, 0.99)
+        counted = int(grown.get(counters.MESSAGES, 0.0))
+        dropped = counters.dropped(grown)
+        steady = self._steady()
+        begin, end = (steady["begin"], steady["end"]) if steady else (0.0, 0.0)
+        silent = self.plan.transcripts and not self.plan.gated and not self.tally.posts
         bad = [
             reason
             for reason, holds in (
@@ -347,16 +343,23 @@ class Load:
             "seconds": round(seconds, 1),
             "messages": {"sent": self.sent, "counted": counted, "lost": self.sent - counted},
             "dropped": dropped,
-            "shed": {name: value for name, value in grown.items() if value and name.startswith(SHED)},
-            "steady": self._steady(),
-            "decidedMs": {f"p{share:.0f}": percentile(grown, DELIVERY, share / 100) for share in (50, 95)},
-            "latencyMs": latency,
+            "shed": counters.shed(grown),
+            "server": counters.server(self._samples, self.plan.calls, begin, end),
+            "steady": steady,
+            "decidedMs": counters.decided(grown),
+            "latencyMs": asdict(Spread.of(self.tally.latencies_ms)),
             "endOffsetMs": asdict(Spread.of(self.tally.offsets_ms)),
             "transcripts": self.tally.posts,
             "unmatched": self.tally.unmatched,
             "utterancesPerCall": asdict(self.tally.utterances),
             "problems": dict(self.tally.problems),
-            "pacingMs": {"p50": self.lateness.percentile(0.5), "p99": late},
+            "pacingMs": {"p50": percentile(self.pacer.lateness, 0.5), "p99": late},
+            "generator": {
+                "native": self.pacer.native,
+                "coalesced": self.plan.coalesced,
+                "cores": round(used / seconds, 3),
+                "cpuUsPerMessage": round(used / self.sent * 1e6, 2) if self.sent else 0.0,
+            },
         }
 
     def _steady(self) -> dict[str, Any] | None:
@@ -368,3 +371,12 @@ class Load:
         if begin >= end:
             return None
         return {"begin": begin, "end": end, "latencyMs": asdict(self.tally.between(begin, end))}
+
+
+def _raise_descriptor_limit(wanted: int) -> None:
+    """As far as this process may; sockets that find none fail and are counted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

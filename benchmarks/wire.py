@@ -1,15 +1,13 @@
-"""A media socket that costs next to nothing to feed: for hundreds of calls from one process.
+"""A media socket that costs next to nothing to feed: for thousands of calls from one process.
 
-``websockets``' Sans-I/O client shakes hands and answers pings; the media frames are put together here and written to
-the transport as they are. Their masking key is zero, so that a payload need not be touched: a server unmasks it all
-the same.
+``websockets``' Sans-I/O client shakes hands and answers pings; the media frames are put together elsewhere
+(:mod:`benchmarks.voice`) and written to the transport as they are, or past it by a sender that is lent the socket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import random
+import socket as sockets
 import ssl
 import struct
 from collections.abc import Callable
@@ -22,41 +20,28 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from benchmarks.voice import FRAME_BYTES, Sound, frame
 from gateway._native import mulaw
 from gateway.errors import PeerError
-from gateway.peers.emitter import FRAME_MS, JITTER_MS
+from gateway.peers.emitter import QUIET_DBFS
 from gateway.peers.recording import Recording
 from gateway.speech.engine import Pcm
 
-__all__ = ["MediaSocket", "Payloads", "Voice", "frame"]
-
-FRAME_BYTES = 8 * FRAME_MS
-_DRAWS = 509
+__all__ = ["MediaSocket", "frame", "sound"]
 
 
-def frame(text: bytes) -> bytes:
-    """A final text frame from a client, masked with zero (RFC 6455 §5.2); ``text`` is under 64 KiB."""
-    if len(text) < 126:
-        return b"\x81" + bytes((0x80 | len(text),)) + bytes(4) + text
-    return b"\x81\xfe" + struct.pack("!H", len(text)) + bytes(4) + text
-
-
-class Payloads:
-    """The base64 payloads of a recording, shared by all calls; every track has the same number of frames.
+def sound(recording: Recording, gain_db: float = 0.0) -> Sound:
+    """A recording, ready to be sent.
 
     Args:
         recording: what is said.
         gain_db: louder or quieter than it was recorded; what grows too loud is clipped.
-    """
 
-    def __init__(self, recording: Recording, gain_db: float = 0.0) -> None:
-        self.tracks = tuple(recording.tracks)
-        coded = [mulaw.encode(_louder(pcm, gain_db)) for pcm in recording.tracks.values()]
-        self.frames = -(-max(map(len, coded)) // FRAME_BYTES)
-        padded = [data.ljust(self.frames * FRAME_BYTES, b"\xff") for data in coded]
-        self.of = [
-            [base64.b64encode(data[i : i + FRAME_BYTES]) for i in range(0, len(data), FRAME_BYTES)] for data in padded
-        ]
+    Raises:
+        UsageError: it has no audio.
+    """
+    tracks = [_louder(pcm, gain_db) for pcm in recording.tracks.values()]
+    return Sound.of(tuple(recording.tracks), [mulaw.encode(pcm) for pcm in tracks], [_quiet(pcm) for pcm in tracks])
 
 
 def _louder(pcm: Pcm, gain_db: float) -> Pcm:
@@ -66,47 +51,11 @@ def _louder(pcm: Pcm, gain_db: float) -> Pcm:
     return louder
 
 
-class Voice:
-    """The media frames of one call, one after another: both tracks, numbered and stamped as Twilio does.
-
-    Args:
-        payloads: what is said.
-        stream_sid: of the stream.
-        first: the frame of the recording that the call begins with; the recording is repeated.
-        dice: draws first timestamp and jitter.
-    """
-
-    def __init__(self, payloads: Payloads, stream_sid: str, first: int, dice: random.Random) -> None:
-        self._payloads = payloads
-        self._at = first
-        # Drawn beforehand: a draw for each message would be a third of what a message costs. 509 is a prime, so that
-        # two messages a frame meet all of it.
-        self._jitter = dice.choices(range(-JITTER_MS, JITTER_MS + 1), k=_DRAWS)
-        self._stamp = dice.randint(100, 170)
-        self._tail = b'"},"streamSid":"' + stream_sid.encode() + b'"}'
-        self._track_heads = [b'","media":{"track":"' + track.encode() + b'","chunk":"' for track in payloads.tracks]
-        self.sequence = 1
-        self.sent = 0
-        """20 ms frames given out so far, of each track."""
-
-    def next(self) -> list[bytes]:
-        """The WebSocket frames of the next 20 ms, one for each track."""
-        index = self._at % self._payloads.frames
-        chunk = b"%d" % (self.sent + 1)
-        grid = self._stamp + FRAME_MS * self.sent
-        frames = []
-        for head, payloads in zip(self._track_heads, self._payloads.of, strict=True):
-            self.sequence += 1
-            stamp = grid + self._jitter[self.sequence % _DRAWS] if self.sent else grid
-            frames.append(
-                frame(
-                    b'{"event":"media","sequenceNumber":"%d%b%b","timestamp":"%d","payload":"%b%b'
-                    % (self.sequence, head, chunk, stamp, payloads[index], self._tail)
-                )
-            )
-        self._at += 1
-        self.sent += 1
-        return frames
+def _quiet(pcm: Pcm) -> bytes:
+    """A byte for each frame, 1 if it is silence."""
+    frames = np.pad(pcm.astype(np.float64), (0, -len(pcm) % FRAME_BYTES)).reshape(-1, FRAME_BYTES)
+    power = np.mean((frames / 32768) ** 2, axis=1)
+    return bytes((power < 10 ** (QUIET_DBFS / 10)).astype(np.uint8))
 
 
 class MediaSocket(asyncio.Protocol):
@@ -123,6 +72,8 @@ class MediaSocket(asyncio.Protocol):
         self._opened: asyncio.Future[None] = loop.create_future()
         self._ended: asyncio.Future[None] = loop.create_future()
         self._closing = False
+        self.detour: Callable[[bytes], None] | None = None
+        """Takes control frames while somebody else writes media, lest they come to lie within a message."""
         self.frames = 0
         """WebSocket frames sent, control frames too: a gateway counts what it reads."""
 
@@ -184,11 +135,13 @@ class MediaSocket(asyncio.Protocol):
     def _flush(self) -> None:
         assert self._transport is not None
         for data in self._protocol.data_to_send():
-            if data:
+            if not data:
+                self._transport.close()
+            elif self.detour is not None:
+                self.detour(data)
+            else:
                 self._transport.write(data)
                 self.frames += self._opened.done()
-            else:
-                self._transport.close()
 
     @property
     def lost(self) -> bool:
@@ -200,11 +153,29 @@ class MediaSocket(asyncio.Protocol):
         """Bytes that the gateway has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def write(self, data: bytes) -> None:
-        """Send one frame, as it is."""
-        if self._transport is not None:
+    @property
+    def descriptor(self) -> int:
+        """Of the socket, for who writes past the transport; negative under TLS, and when it is gone."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_extra_info("ssl_object") is not None:
+            return -1
+        number: int = transport.get_extra_info("socket").fileno()
+        return number
+
+    def write(self, data: bytes, frames: int = 1) -> None:
+        """Send frames, or the rest of the last one, as they are."""
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
-            self.frames += 1
+            self.frames += frames
+
+    def reset(self) -> None:
+        """Drop the connection without a word: the peer sees a reset."""
+        self._closing = True
+        if self._transport is None or self._transport.is_closing():
+            return
+        linger = struct.pack("ii", 1, 0)
+        self._transport.get_extra_info("socket").setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, linger)
+        self._transport.abort()
 
     async def close(self, seconds: float = 5.0) -> None:
         """Close with 1000, waiting for the answer so long; then drop the connection."""

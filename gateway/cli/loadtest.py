@@ -16,6 +16,7 @@ from benchmarks.loadgen import Load, Plan, Progress
 from gateway.cli.console import err, out, print_json
 from gateway.errors import UsageError
 from gateway.peers import client, recording
+from gateway.peers.emitter import Ending, Manner
 
 __all__ = ["loadtest"]
 
@@ -38,6 +39,20 @@ def loadtest(
     seed: Annotated[int, typer.Option(help="Of places, gains and jitter.")] = 1,
     gain: Annotated[int, typer.Option(metavar="DB", help="Calls differ in level by so much, up and down.")] = 0,
     transcripts: Annotated[bool, typer.Option(help="Whether any are awaited; not with model none.")] = True,
+    gated: Annotated[bool, typer.Option("--gated", help="Never start transcription.")] = False,
+    coalesced: Annotated[
+        bool, typer.Option("--coalesced", help="Write the messages of both tracks at once: more from one core.")
+    ] = False,
+    first_timestamp: Annotated[
+        int | None, typer.Option(metavar="MS", help="Of every track; drawn from 100 to 170 if not given.")
+    ] = None,
+    jitter: Annotated[int, typer.Option(metavar="MS", help="Timestamps lie this far off the grid at the most.")] = 2,
+    gaps: Annotated[float, typer.Option(metavar="SHARE", help="Messages lost on the way to Twilio, 0 to 1.")] = 0.0,
+    silence: Annotated[bool, typer.Option(help="Whether quiet frames are sent.")] = True,
+    odd: Annotated[bool, typer.Option("--odd", help="Payloads of 0 to 320 bytes.")] = False,
+    stall_at: Annotated[float, typer.Option(metavar="SECONDS", help="Each call sends nothing from here …")] = 0.0,
+    stall: Annotated[float, typer.Option(metavar="SECONDS", help="… for so long, then all of it at once.")] = 0.0,
+    ending: Annotated[Ending, typer.Option(help="How a stream ends.")] = Ending.STOP,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the gateway's certificate.")] = False,
     ca: Annotated[Path | None, typer.Option(help="PEM file with the CA of the gateway's certificate.")] = None,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let the gateway be another machine.")] = False,
@@ -54,7 +69,19 @@ def loadtest(
     call = recording.load(file)
     context = client.tls_context(insecure=insecure, ca=ca)
     ends = labels.load(labels_file) if labels_file is not None else labels.find(call)
-    plan = Plan(url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context, gain)
+    manner = Manner(
+        first_timestamp_ms=first_timestamp,
+        jitter_ms=jitter,
+        drop=gaps,
+        send_silence=silence,
+        stall_at_ms=round(stall_at * 1000),
+        stall_ms=round(stall * 1000),
+        ending=ending,
+    )
+    plan = Plan(
+        url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context, gain, gated, coalesced,
+        manner, odd,
+    )  # fmt: skip
     report = _run(plan, err if as_json else out)
     if as_json:
         print_json(report)
@@ -77,10 +104,12 @@ def _run(plan: Plan, console: Console) -> dict[str, Any]:
 
 
 def _standing(now: Progress) -> Table:
-    table = Table("live", "done", "failed", "messages", "transcripts", "p50 ms", "p95 ms", "own lateness ms", box=None)
+    table = Table(
+        "live", "done", "failed", "sent", "counted", "transcripts", "p50 ms", "p95 ms", "own lateness ms", box=None
+    )
     table.add_row(
-        str(now.live), str(now.done), str(now.failed), f"{now.sent:,}", str(now.transcripts), f"{now.p50_ms:.0f}",
-        f"{now.p95_ms:.0f}", f"{now.late_ms:.1f}",
+        str(now.live), str(now.done), str(now.failed), f"{now.sent:,}", f"{now.counted:,}", str(now.transcripts),
+        f"{now.p50_ms:.0f}", f"{now.p95_ms:.0f}", f"{now.late_ms:.1f}",
     )  # fmt: skip
     return table
 
@@ -99,9 +128,21 @@ def _table(report: dict[str, Any]) -> Table:
         "end offset": f"p50 {offset['p50']:.0f}  p95 {offset['p95']:.0f} ms from the label",
         "utterances": f"p50 {per_call['p50']:g}  most {per_call['most']:g} a call",
         "wrong": ", ".join(f"{count} × {kind}" for kind, count in report["problems"].items()) or "nothing",
-        "own pacing": f"p50 {pacing['p50']:.1f}  p99 {pacing['p99']:.1f} ms late",
+        "own pacing": f"p50 {pacing['p50']:.1f}  p99 {pacing['p99']:.1f} ms late, "
+        f"{report['generator']['cpuUsPerMessage']:.1f} µs a message",
+        "gateway": _server(report["server"]),
     }
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/]", value)
     return table
+
+
+def _server(server: dict[str, Any]) -> str:
+    ticks = server["tickMs"]
+    said = [f"ticks p50 {ticks['p50']:g}  p99 {ticks['p99']:g}  p99.9 {ticks['p99.9']:g} ms"]
+    if "cores" in server:
+        said.append(f"{server['cores']:.2f} cores, {server['cpuUsPerMessage']:.2f} µs a message")
+    if "kibPerCall" in server:
+        said.append(f"{server['residentMiB']:.0f} MiB, {server['kibPerCall']:.0f} KiB more a call")
+    return "; ".join(said)

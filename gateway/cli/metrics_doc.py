@@ -35,7 +35,7 @@ def with_table(page: str) -> str:
 
 def _labels(name: str) -> tuple[str, ...]:
     """Labels of a metric; prometheus_client tells them of the object only, and the registry tells the object."""
-    collector = REGISTRY._names_to_collectors[name]
+    collector = REGISTRY._names_to_collectors.get(name)
     return tuple(getattr(collector, "_labelnames", ()))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import loadgen
-from benchmarks.loadgen import Lateness, Load, Plan
+from benchmarks.loadgen import Load, Plan
 from gateway.errors import PeerError, UsageError
 from gateway.participants import Track
 from gateway.peers.recording import Recording
@@ -65,7 +65,7 @@ async def test_calls_differ_in_level_within_what_was_asked_for() -> None:
     def gains(gain_db: int) -> set[int]:
         load = Load(plan(Peer(url="http://127.0.0.1:1"), gain_db=gain_db))
         calls = [loadgen._Call(load, number) for number in range(40)]
-        assert all(load.at(call._gain_db).frames == load.payloads.frames for call in calls)
+        assert all(load.at(call._gain_db).frames == load.sound.frames for call in calls)
         return {call._gain_db for call in calls}
 
     assert gains(0) == {0}
@@ -118,26 +118,6 @@ async def test_nobody_there() -> None:
 def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"--(calls|ramp|gain)"):
         plan(Peer(url="http://127.0.0.1:1"), **wrong)
-
-
-def test_lateness() -> None:
-    late = Lateness()
-    assert late.percentile(0.99) == 0.0
-    for milliseconds in range(100):
-        late.add(milliseconds / 1000 + 0.00005)
-    assert late.percentile(0.5) == pytest.approx(49.1)
-    assert late.percentile(0.99) == pytest.approx(98.1)
-    late.add(-1.0)
-    late.add(5.0)
-    assert late.percentile(1.0) == pytest.approx(1000.1)
-
-
-def test_a_percentile_is_read_off_a_histogram() -> None:
-    metrics = {'x_bucket{le="0.1"}': 50.0, 'x_bucket{le="0.2"}': 100.0, 'x_bucket{le="+Inf"}': 101.0, 'y{le="9"}': 1.0}
-    assert loadgen.percentile(metrics, "x_bucket", 0.25) == pytest.approx(50.5)
-    assert loadgen.percentile(metrics, "x_bucket", 0.75) == pytest.approx(151.5)
-    assert loadgen.percentile(metrics, "x_bucket", 1.0) == 200.0
-    assert loadgen.percentile(metrics, "z_bucket", 0.5) == 0.0
 
 
 async def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

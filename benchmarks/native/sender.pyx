@@ -1,0 +1,594 @@
+"""Sends the media of many calls, each in its own time, without the GIL; the twin, ``sender_py``, tells what it does.
+
+A message is rendered where it is sent from, masked, and given to the socket; nothing is allocated for it. One lock keeps
+whoever adds and removes lines apart from who sends.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.pythread cimport (
+    PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock, PyThread_type_lock,
+)
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
+
+import numpy as np
+
+from benchmarks import sender_py
+from benchmarks.sender_py import DONE, LATE_BINS, LOST, PLAYING, STALLED, Outcome
+from benchmarks.voice import CODED_BYTES, FRAME_BYTES, MAX_SID
+from gateway.errors import UsageError
+
+cdef extern from "sys/socket.h" nogil:
+    ssize_t send(int fd, const void* data, size_t size, int flags)
+    int MSG_DONTWAIT
+    int MSG_NOSIGNAL
+
+__all__ = ["DONE", "HAS_THREAD", "LATE_BINS", "LOST", "PLAYING", "STALLED", "Outcome", "Sender"]
+
+HAS_THREAD = True
+
+cdef enum:
+    FRAME_US = 20_000
+    SLOT_US = 250
+    SLOTS = 80
+    STRIDE = 27
+    BINS = 10_001
+    CHUNK = 32768
+    TAIL = 65536
+    SID = 64
+    FRAME = 160
+    CODED = 216
+    ODD = 320
+    # A message is at most 34 + 20 + 11 + 15 + 13 + 16 + 2 of words, four times 20 of digits and names, 428 and a SID.
+    MESSAGE = 1024
+    S_PLAYING = 0
+    S_DONE = 1
+    S_LOST = 2
+    S_STALLED = 3
+
+if (FRAME_BYTES, CODED_BYTES, MAX_SID) != (FRAME, CODED, SID) or LATE_BINS != BINS:
+    raise ImportError("benchmarks.sender was built for other numbers than its twin has: build it again")
+if (sender_py.SLOT_US, sender_py.SLOTS, sender_py.STRIDE, sender_py.CHUNK, sender_py.TAIL) != (
+    SLOT_US, SLOTS, STRIDE, CHUNK, TAIL
+) or (PLAYING, DONE, LOST, STALLED) != (S_PLAYING, S_DONE, S_LOST, S_STALLED):
+    raise ImportError("benchmarks.sender was built for other numbers than its twin has: build it again")
+
+cdef uint64_t LOW32 = <uint64_t>0xFFFFFFFF
+cdef const char* ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+ctypedef struct TrackState:
+    const unsigned char* ulaw
+    const unsigned char* coded
+    const unsigned char* quiet
+    long long chunk
+    char[24] name
+    int name_size
+
+ctypedef struct LineState:
+    long long number
+    int fd
+    int status
+    int error
+    int slot
+    int tracks
+    bint send_silence
+    bint odd
+    bint news
+    TrackState[2] track
+    long long begin_us
+    long long first
+    long long loop
+    long long frames
+    long long sent
+    long long stamp
+    long long jitter_ms
+    long long stall_at_ms
+    long long stall_ms
+    long long sequence
+    long long messages
+    uint64_t dice
+    uint64_t drop_limit
+    unsigned char* tail
+    Py_ssize_t tail_at
+    Py_ssize_t tail_size
+    long long tail_messages
+    long long tail_due
+    unsigned char[SID] sid
+    Py_ssize_t sid_size
+
+ctypedef struct Place:
+    LineState** lines
+    Py_ssize_t count
+    Py_ssize_t allocated
+
+
+cdef inline uint64_t _draw(uint64_t* state) noexcept nogil:
+    cdef uint64_t value
+    state[0] += <uint64_t>0x9E3779B97F4A7C15
+    value = state[0]
+    value = (value ^ (value >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+    value = (value ^ (value >> 27)) * <uint64_t>0x94D049BB133111EB
+    return value ^ (value >> 31)
+
+
+cdef inline unsigned char* _text(unsigned char* out, const void* text, Py_ssize_t size) noexcept nogil:
+    memcpy(out, text, size)
+    return out + size
+
+
+cdef inline unsigned char* _digits(unsigned char* out, long long value) noexcept nogil:
+    cdef unsigned char[20] room
+    cdef int at = 20
+    while True:
+        at -= 1
+        room[at] = <unsigned char>(c"0" + value % 10)
+        value //= 10
+        if value == 0:
+            break
+    return _text(out, room + at, 20 - at)
+
+
+cdef unsigned char* _base64(unsigned char* out, const unsigned char* data, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    cdef unsigned int group
+    while i < size:
+        group = <unsigned int>data[i] << 16
+        if i + 1 < size:
+            group |= <unsigned int>data[i + 1] << 8
+        if i + 2 < size:
+            group |= data[i + 2]
+        out[0] = ALPHABET[group >> 18]
+        out[1] = ALPHABET[(group >> 12) & 63]
+        out[2] = ALPHABET[(group >> 6) & 63] if i + 1 < size else c"="
+        out[3] = ALPHABET[group & 63] if i + 2 < size else c"="
+        out += 4
+        i += 3
+    return out
+
+
+cdef inline void _mask(unsigned char* data, Py_ssize_t size, uint64_t key) noexcept nogil:
+    cdef uint64_t word
+    cdef Py_ssize_t i = 0
+    cdef unsigned char[8] bytes
+    key = (key & LOW32) | (key << 32)
+    while i + 8 <= size:
+        memcpy(&word, data + i, 8)
+        word ^= key
+        memcpy(data + i, &word, 8)
+        i += 8
+    memcpy(bytes, &key, 8)
+    while i < size:
+        data[i] ^= bytes[i & 7]
+        i += 1
+
+
+cdef Py_ssize_t _render(
+    LineState* line, TrackState* track, long long index, uint64_t dice, uint64_t key, unsigned char* out
+) noexcept nogil:
+    """Bytes of a message's frame, written to ``out``, which has MESSAGE."""
+    cdef unsigned char* text = out + 8
+    cdef unsigned char* at = text
+    cdef Py_ssize_t size
+    cdef long long stamp = line.stamp + 20 * line.sent
+    if line.sent:
+        stamp += (<long long>((dice >> 32) & 0xFFFF) * (2 * line.jitter_ms + 1) >> 16) - line.jitter_ms
+    at = _digits(_text(at, b'{"event":"media","sequenceNumber":"', 35), line.sequence)
+    at = _text(_text(at, b'","media":{"track":"', 20), track.name, track.name_size)
+    at = _digits(_text(at, b'","chunk":"', 11), track.chunk)
+    at = _digits(_text(at, b'","timestamp":"', 15), stamp if stamp > 0 else 0)
+    at = _text(at, b'","payload":"', 13)
+    if line.odd:
+        at = _base64(at, track.ulaw + index * FRAME, <Py_ssize_t>((dice >> 48) % (ODD + 1)))
+    else:
+        at = _text(at, track.coded + index * CODED, CODED)
+    at = _text(_text(_text(at, b'"},"streamSid":"', 16), line.sid, line.sid_size), b'"}', 2)
+    size = at - text
+    _mask(text, size, key)
+    out[0] = 0x81
+    memcpy(out + 4, &key, 4)
+    if size < 126:
+        # A short SID and an empty payload.
+        out[1] = <unsigned char>(0x80 | size)
+        memmove(out + 2, out + 4, size + 4)
+        return size + 6
+    out[1] = 0xFE
+    out[2] = <unsigned char>(size >> 8)
+    out[3] = <unsigned char>size
+    return size + 8
+
+
+cdef inline long long _due(LineState* line) noexcept nogil:
+    cdef long long at = 20 * line.sent
+    cdef long long end = line.stall_at_ms + line.stall_ms
+    return line.begin_us + 1000 * (end if line.stall_at_ms <= at < end else at)
+
+
+cdef inline Py_ssize_t _write(LineState* line, const unsigned char* data, Py_ssize_t size) noexcept nogil:
+    cdef ssize_t taken = send(line.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+    if taken >= 0:
+        return taken
+    if errno != EAGAIN and errno != EINTR:
+        line.status = S_LOST
+        line.error = errno
+    return 0
+
+
+cdef bint _keep(LineState* line, const unsigned char* data, Py_ssize_t size) noexcept nogil:
+    """Add to what the socket has not taken; false without room or memory."""
+    if line.tail == NULL:
+        line.tail = <unsigned char*>malloc(TAIL)
+        line.tail_at = line.tail_size = 0
+        if line.tail == NULL:
+            return False
+    if line.tail_at:
+        memmove(line.tail, line.tail + line.tail_at, line.tail_size)
+        line.tail_at = 0
+    if line.tail_size + size > TAIL:
+        return False
+    memcpy(line.tail + line.tail_size, data, size)
+    line.tail_size += size
+    return True
+
+
+@cython.final
+@cython.no_gc_clear
+cdef class _Line:
+    """A line and what its pointers point into."""
+
+    cdef LineState state
+    cdef object sound
+
+    def __cinit__(self):
+        memset(&self.state, 0, sizeof(LineState))
+        self.state.tail_due = -1
+
+    def __dealloc__(self):
+        free(self.state.tail)
+
+    cdef int set(self, script) except -1:
+        cdef LineState* state = &self.state
+        cdef bytes name
+        cdef int i
+        self.sound = script.sound
+        state.tracks = len(self.sound.tracks)
+        for i in range(state.tracks):
+            name = self.sound.tracks[i].encode()
+            if len(name) > 20:
+                raise UsageError(f"a track's name has at most 20 letters: {self.sound.tracks[i]}")
+            memcpy(state.track[i].name, PyBytes_AS_STRING(name), len(name))
+            state.track[i].name_size = len(name)
+            state.track[i].ulaw = <const unsigned char*>PyBytes_AS_STRING(self.sound.ulaw[i])
+            state.track[i].coded = <const unsigned char*>PyBytes_AS_STRING(self.sound.coded[i])
+            state.track[i].quiet = <const unsigned char*>PyBytes_AS_STRING(self.sound.quiet[i])
+        state.sid_size = len(script.stream_sid)
+        memcpy(state.sid, PyBytes_AS_STRING(script.stream_sid), state.sid_size)
+        state.first, state.loop, state.frames = script.first, self.sound.frames, script.frames
+        state.stamp, state.jitter_ms = script.stamp, script.jitter_ms
+        state.stall_at_ms, state.stall_ms = script.stall_at_ms, script.stall_ms
+        state.dice = script.seed & 0xFFFFFFFFFFFFFFFF
+        state.drop_limit = script.drop_limit
+        state.send_silence, state.odd = script.send_silence, script.odd
+        state.sequence = 1
+        return 0
+
+
+@cython.final
+cdef class Sender:
+    """All lines of a run; any thread may call it while another one runs it."""
+
+    cdef PyThread_type_lock lock
+    cdef dict lines
+    cdef Place[SLOTS] wheel
+    cdef LineState** news
+    cdef Py_ssize_t news_count
+    cdef Py_ssize_t news_allocated
+    cdef int64_t* late
+    cdef unsigned char* scratch
+    cdef bint coalesced
+    cdef long long patience_us
+    cdef long long at
+    cdef long long total
+    cdef long long next_number
+    cdef int last_slot
+    cdef int waiting
+    cdef bint stopping
+
+    def __cinit__(self, bint coalesced=False, long long patience_us=10_000_000):
+        memset(self.wheel, 0, sizeof(self.wheel))
+        if patience_us <= 0:
+            raise ValueError(f"patience_us must be positive, not {patience_us}")
+        self.coalesced, self.patience_us = coalesced, patience_us
+        self.at = -1
+        self.lines = {}
+        self.lock = PyThread_allocate_lock()
+        self.late = <int64_t*>calloc(BINS, sizeof(int64_t))
+        self.scratch = <unsigned char*>malloc(CHUNK + 2 * MESSAGE)
+        if self.lock == NULL or self.late == NULL or self.scratch == NULL:
+            raise MemoryError("no memory for a sender")
+
+    def __dealloc__(self):
+        for i in range(SLOTS):
+            free(self.wheel[i].lines)
+        free(self.news)
+        free(self.late)
+        free(self.scratch)
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
+
+    cdef void hold(self) noexcept:
+        """Take the lock from a running sender, which gives way to who waits."""
+        self.waiting += 1
+        with nogil:
+            PyThread_acquire_lock(self.lock, 1)
+        self.waiting -= 1
+
+    @property
+    def messages(self):
+        """Messages written whole, of all lines."""
+        return self.total
+
+    @property
+    def lateness(self):
+        """Messages by how late they left, in bins of 0.1 ms."""
+        found = np.empty(BINS, np.int64)
+        cdef int64_t[::1] view = found
+        memcpy(&view[0], self.late, BINS * sizeof(int64_t))
+        return found
+
+    def __len__(self):
+        return len(self.lines)
+
+    def add(self, int target, script not None, long long now_us):
+        """Play a script on a socket from its next place on the wheel on: the line's number, and when it begins."""
+        if target < 0:
+            raise UsageError(f"a descriptor is not negative: {target}")
+        cdef _Line line = _Line()
+        cdef long long first = now_us // SLOT_US + 1
+        line.set(script)
+        line.state.fd = target
+        self.hold()
+        try:
+            line.state.slot = self.emptiest()
+            self.grow(line.state.slot)
+            line.state.begin_us = (first + (line.state.slot - first % SLOTS + SLOTS) % SLOTS) * SLOT_US
+            line.state.number = self.next_number
+            self.next_number += 1
+            self.last_slot = line.state.slot
+            self.wheel[line.state.slot].lines[self.wheel[line.state.slot].count] = &line.state
+            self.wheel[line.state.slot].count += 1
+            self.lines[line.state.number] = line
+        finally:
+            PyThread_release_lock(self.lock)
+        return line.state.number, line.state.begin_us
+
+    cdef int emptiest(self) noexcept:
+        cdef int step, place, best = (self.last_slot + STRIDE) % SLOTS
+        for step in range(1, SLOTS):
+            place = (self.last_slot + STRIDE + step) % SLOTS
+            if self.wheel[place].count < self.wheel[best].count:
+                best = place
+        return best
+
+    cdef int grow(self, int slot) except -1:
+        """Room for one line more."""
+        cdef Place* place = &self.wheel[slot]
+        cdef Py_ssize_t size
+        cdef void* grown
+        if place.count == place.allocated:
+            size = max(2 * place.allocated, 16)
+            grown = realloc(place.lines, size * sizeof(LineState*))
+            if grown == NULL:
+                raise MemoryError(f"no memory for {size} lines")
+            place.lines = <LineState**>grown
+            place.allocated = size
+        if len(self.lines) + 1 > self.news_allocated:
+            size = max(2 * self.news_allocated, 64)
+            grown = realloc(self.news, size * sizeof(LineState*))
+            if grown == NULL:
+                raise MemoryError(f"no memory for {size} lines")
+            self.news = <LineState**>grown
+            self.news_allocated = size
+        return 0
+
+    def control(self, long long number, bytes data not None):
+        """Send a control frame between two messages."""
+        cdef _Line line = self.lines[number]
+        self.hold()
+        try:
+            if _keep(&line.state, <const unsigned char*>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+                line.state.tail_messages += 1
+        finally:
+            PyThread_release_lock(self.lock)
+
+    def remove(self, long long number):
+        """Send nothing more on a line; what became of it."""
+        cdef _Line line
+        cdef LineState* state
+        cdef Py_ssize_t i, kept
+        self.hold()
+        try:
+            line = self.lines.pop(number)
+            state = &line.state
+            _take_out(self.wheel[state.slot].lines, &self.wheel[state.slot].count, state)
+            if state.news:
+                _take_out(self.news, &self.news_count, state)
+        finally:
+            PyThread_release_lock(self.lock)
+        tail = PyBytes_FromStringAndSize(<char*>state.tail + state.tail_at, state.tail_size) if state.tail_size else b""
+        return Outcome(state.status, state.error, state.messages, state.sequence, tail, state.tail_messages)
+
+    def ended(self):
+        """Lines that have come to an end since this was asked last: number, status, errno."""
+        cdef Py_ssize_t i
+        found = []
+        self.hold()
+        try:
+            for i in range(self.news_count):
+                self.news[i].news = False
+                found.append((self.news[i].number, self.news[i].status, self.news[i].error))
+            self.news_count = 0
+        finally:
+            PyThread_release_lock(self.lock)
+        return found
+
+    def step(self, long long now_us):
+        """Send all that is due; when something may be due next."""
+        self.hold()
+        with nogil:
+            self.begin_at(now_us)
+            while self.at < now_us // SLOT_US:
+                self.turn(now_us)
+            PyThread_release_lock(self.lock)
+        return (self.at + 1) * SLOT_US
+
+    def run(self):
+        """Step and sleep, without the GIL, until :meth:`stop`."""
+        cdef long long now
+        self.stopping = False
+        with nogil:
+            while not self.stopping:
+                PyThread_acquire_lock(self.lock, 1)
+                now = _now_us()
+                self.begin_at(now)
+                if self.at < now // SLOT_US:
+                    self.turn(now)
+                now = (self.at + 1) * SLOT_US - now
+                PyThread_release_lock(self.lock)
+                if now > 0 or self.waiting:
+                    _sleep_us(now if now > 20 else 20)
+
+    def stop(self):
+        """Let :meth:`run` return."""
+        self.stopping = True
+
+    cdef void begin_at(self, long long now_us) noexcept nogil:
+        """After a long wait one turn of the wheel sees every line, and each catches up by itself."""
+        cdef long long first = now_us // SLOT_US - SLOTS
+        if self.at < first:
+            self.at = first
+
+    cdef void turn(self, long long now_us) noexcept nogil:
+        """The next place of the wheel."""
+        cdef Place* place
+        cdef Py_ssize_t i
+        self.at += 1
+        place = &self.wheel[self.at % SLOTS]
+        for i in range(place.count):
+            self.play(place.lines[i], now_us)
+
+    cdef void play(self, LineState* line, long long now_us) noexcept nogil:
+        cdef int status = line.status
+        if status == S_LOST or status == S_STALLED:
+            return
+        if not line.tail_size or self.flush(line, now_us):
+            self.play_due(line, now_us)
+        if line.status == S_PLAYING:
+            if line.tail_size and now_us - _due(line) > self.patience_us:
+                line.status = S_STALLED
+            elif not line.tail_size and line.sent >= line.frames:
+                line.status = S_DONE
+        if line.status != status and not line.news:
+            line.news = True
+            self.news[self.news_count] = line
+            self.news_count += 1
+
+    cdef void play_due(self, LineState* line, long long now_us) noexcept nogil:
+        cdef Py_ssize_t size = 0
+        cdef long long due, since = 0, count = 0, index
+        cdef uint64_t dice, key
+        cdef TrackState* track
+        cdef int i
+        while line.status == S_PLAYING and not line.tail_size and line.sent < line.frames:
+            due = _due(line)
+            if due > now_us:
+                break
+            index = (line.first + line.sent) % line.loop
+            for i in range(line.tracks):
+                track = &line.track[i]
+                dice = _draw(&line.dice)
+                key = _draw(&line.dice)
+                if (dice & LOW32) < line.drop_limit or (not line.send_silence and track.quiet[index]):
+                    continue
+                line.sequence += 1
+                track.chunk += 1
+                if count == 0:
+                    since = due
+                size += _render(line, track, index, dice, key, self.scratch + size)
+                count += 1
+                if not self.coalesced:
+                    self.write(line, size, count, since, now_us)
+                    size = count = 0
+            line.sent += 1
+            if size >= CHUNK:
+                self.write(line, size, count, since, now_us)
+                size = count = 0
+        if count:
+            self.write(line, size, count, since, now_us)
+
+    cdef void write(
+        self, LineState* line, Py_ssize_t size, long long count, long long due_us, long long now_us
+    ) noexcept nogil:
+        cdef Py_ssize_t taken = 0
+        if line.status != S_PLAYING:
+            return
+        if line.tail_size:
+            if _keep(line, self.scratch, size):
+                line.tail_messages += count
+            else:
+                line.status = S_STALLED
+            return
+        taken = _write(line, self.scratch, size)
+        if taken == size:
+            self.count(line, count, due_us, now_us)
+        elif _keep(line, self.scratch + taken, size - taken):
+            line.tail_messages = count
+            line.tail_due = due_us
+        else:
+            line.status = S_STALLED
+
+    cdef bint flush(self, LineState* line, long long now_us) noexcept nogil:
+        cdef Py_ssize_t taken = _write(line, line.tail + line.tail_at, line.tail_size)
+        line.tail_at += taken
+        line.tail_size -= taken
+        if line.tail_size or line.status == S_LOST:
+            return False
+        free(line.tail)
+        line.tail = NULL
+        self.count(line, line.tail_messages, line.tail_due, now_us)
+        line.tail_messages = 0
+        line.tail_due = -1
+        return True
+
+    cdef void count(self, LineState* line, long long count, long long due_us, long long now_us) noexcept nogil:
+        cdef long long late = (now_us - due_us) // 100
+        line.messages += count
+        self.total += count
+        if due_us >= 0:
+            self.late[0 if late < 0 else late if late < BINS - 1 else BINS - 1] += count
+
+
+cdef void _take_out(LineState** lines, Py_ssize_t* count, LineState* line) noexcept:
+    """Remove one, keeping the order of the others, which is the order of their sending."""
+    cdef Py_ssize_t i = 0
+    while i < count[0] and lines[i] != line:
+        i += 1
+    if i < count[0]:
+        count[0] -= 1
+        memmove(&lines[i], &lines[i + 1], (count[0] - i) * sizeof(LineState*))
+
+
+cdef long long _now_us() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <long long>now.tv_sec * 1000000 + now.tv_nsec // 1000
+
+
+cdef void _sleep_us(long long us) noexcept nogil:
+    cdef timespec wait
+    wait.tv_sec = 0
+    wait.tv_nsec = us * 1000
+    nanosleep(&wait, NULL)

@@ -1,0 +1,33 @@
+"""The compiled sender; its twin, ``sender_py``, is the specification."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.sender_py import DONE as DONE
+from benchmarks.sender_py import LATE_BINS as LATE_BINS
+from benchmarks.sender_py import LOST as LOST
+from benchmarks.sender_py import PLAYING as PLAYING
+from benchmarks.sender_py import STALLED as STALLED
+from benchmarks.sender_py import Outcome as Outcome
+from benchmarks.voice import Script
+
+HAS_THREAD: bool
+
+class Sender:
+    """As the twin's, on descriptors of sockets only; any thread may call it while another one runs it."""
+
+    messages: int
+    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000) -> None: ...
+    @property
+    def lateness(self) -> NDArray[np.int64]: ...
+    def __len__(self) -> int: ...
+    def add(self, target: int, script: Script, now_us: int) -> tuple[int, int]: ...
+    def control(self, number: int, data: bytes) -> None: ...
+    def remove(self, number: int) -> Outcome: ...
+    def ended(self) -> list[tuple[int, int, int]]: ...
+    def step(self, now_us: int) -> int: ...
+    def run(self) -> None:
+        """Step and sleep, without the GIL, until :meth:`stop`."""
+
+    def stop(self) -> None:
+        """Let :meth:`run` return."""
