@@ -53,7 +53,7 @@ class CallRecord:
     """One account's call of one guid, as one process saw it. Times are UTC and aware.
 
     The conversation is all that share (account, guid); ``call_id`` is new after a restart, and the sequence
-    numbers and the clock of its messages with it.
+    numbers and the clock of its messages with it. Shown is the conversation, by the ``call_id`` of its first session.
     """
 
     call_id: str

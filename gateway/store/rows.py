@@ -121,8 +121,9 @@ def _columns(table: Table, record: Record) -> dict[str, Any]:
 
 
 def call_of(row: RowMapping) -> CallRecord:
-    """A row of ``calls`` with ``first_started_at``, when the conversation began."""
-    return CallRecord(**_named(calls, row) | {"started_at": row["first_started_at"]})
+    """A row of ``calls`` with ``first_call_id`` and ``first_started_at``, those of the conversation."""
+    conversation = {"call_id": row["first_call_id"], "started_at": row["first_started_at"]}
+    return CallRecord(**_named(calls, row) | conversation)
 
 
 def delivery_of(row: RowMapping) -> DeliveryRecord:

@@ -189,7 +189,11 @@ class Store(ConfigurationQueries, OutboxQueries):
             return [rows.call_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def call(self, account_id: str, guid: str) -> CallRecord | None:
-        """The account's call: its newest session, begun when its first one did; None if there is no such call."""
+        """The account's call; None if there is no such call.
+
+        Of several sessions the newest, with the first one's ``call_id`` and ``started_at``: these are the
+        conversation's, here as in the feeds.
+        """
         query = _conversations().where(calls.c.account_id == account_id, calls.c.guid == guid).limit(1)
         async with self._read() as connection:
             row = (await connection.execute(query)).mappings().first()
@@ -274,16 +278,21 @@ class Store(ConfigurationQueries, OutboxQueries):
 
 
 def _conversations() -> Select[Any]:
-    """The newest session of each conversation, with ``first_started_at``; newest first."""
+    """The newest session of each conversation, with ``first_call_id`` and ``first_started_at``; newest first."""
     other = calls.alias()
     same = (other.c.account_id == calls.c.account_id, other.c.guid == calls.c.guid)
     newer = or_(
         other.c.started_at > calls.c.started_at,
         and_(other.c.started_at == calls.c.started_at, other.c.call_id > calls.c.call_id),
     )
-    first = select(func.min(other.c.started_at)).where(*same).scalar_subquery()
+    first = select(other.c.call_id).where(*same).order_by(other.c.started_at, other.c.call_id).limit(1)
+    began = select(func.min(other.c.started_at)).where(*same)
     return (
-        select(calls, first.label("first_started_at"))
+        select(
+            calls,
+            first.scalar_subquery().label("first_call_id"),
+            began.scalar_subquery().label("first_started_at"),
+        )
         .where(~exists().where(*same, newer))
         .order_by(calls.c.started_at.desc(), calls.c.call_id.desc())
     )

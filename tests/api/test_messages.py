@@ -177,11 +177,14 @@ async def test_calls_live_then_stored(
     assert len((await (await client.get(CALLS, params={"limit": "1"})).json())["items"]) == 1
 
 
-async def test_of_several_sessions_the_newest_is_listed(client: Client, store: Store, record: CallRecord) -> None:
+async def test_several_sessions_are_one_call_with_the_id_of_the_first(
+    client: Client, store: Store, record: CallRecord
+) -> None:
     await store.open_call(replace(record, call_id="00CALL", started_at=WHEN - timedelta(hours=1)))
-    await store.open_call(record)
+    await store.open_call(replace(record, agent_id="a-2"))
     items = (await (await client.get(CALLS)).json())["items"]
-    assert [item["stored"]["callId"] for item in items] == ["01CALL"]
+    stored = [(item["stored"]["callId"], item["stored"]["startedAt"], item["stored"]["agentId"]) for item in items]
+    assert stored == [("00CALL", "2026-03-01T11:00:00.123Z", "a-2")]
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1_0", "１", "1.5", "99999"])

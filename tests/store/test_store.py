@@ -95,12 +95,13 @@ async def test_another_accounts_call_does_not_exist(store: Store) -> None:
 
 async def test_sessions_of_a_conversation_come_one_after_the_other(store: Store) -> None:
     before = await opened_call(store)
-    after = call(before.account_id, started_at=NOON + timedelta(minutes=1))
+    later = call(before.account_id, started_at=NOON + timedelta(minutes=1))
+    after = dataclasses.replace(later, agent_id="agent-10")
     await store.open_call(after)
     said = [message(before.call_id, 0, start_ms=5000), message(after.call_id, 0, start_ms=0)]
     await put(store, *reversed(said))
     assert await store.messages(before.account_id, "CA01") == said
-    shown = dataclasses.replace(after, started_at=before.started_at)
+    shown = dataclasses.replace(after, call_id=before.call_id, started_at=before.started_at, agent_id="agent-10")
     assert await store.call(before.account_id, "CA01") == shown
     assert await store.calls(before.account_id) == [shown]
 
@@ -113,7 +114,7 @@ async def test_calls_come_newest_first_each_once(store: Store) -> None:
     for record in (twin, second, third):
         await store.open_call(record)
     found = [(record.guid, record.call_id) for record in await store.calls(first.account_id)]
-    assert found == [("CA02", second.call_id), ("CA01", max(first.call_id, twin.call_id)), ("CA03", third.call_id)]
+    assert found == [("CA02", second.call_id), ("CA01", min(first.call_id, twin.call_id)), ("CA03", third.call_id)]
     assert [record.guid for record in await store.calls(first.account_id, limit=1)] == ["CA02"]
 
 

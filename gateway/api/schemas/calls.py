@@ -66,7 +66,7 @@ class LiveCall(Answer):
 
 
 class StoredCall(Answer):
-    """What is kept of a call."""
+    """What is kept of a call: ``callId`` and ``startedAt`` of its first start, the rest as of its last one."""
 
     call_id: str
     language: str
