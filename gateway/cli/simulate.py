@@ -47,6 +47,7 @@ class Plan:
     customer_id: str = "customer"
     agent_id: str = "agent"
     redaction: RedactionOutput | None = None
+    detailed_token: bool = False
     track_map: dict[str, str] | None = None
     sockets: int = 1
     listen: int | None = None
@@ -66,6 +67,7 @@ class Simulation:
     progress: Callable[[int], None] | None = None
     messages: dict[str, Json] = field(default_factory=dict)
     posts: list[Json] = field(default_factory=list)
+    _earlier: frozenset[str] = frozenset()
     _begin: float = 0.0
 
     async def run(self) -> Json:
@@ -89,6 +91,7 @@ class Simulation:
                 sockets=plan.sockets, manner=plan.manner, context=plan.context, on_progress=self.progress,
             )  # fmt: skip
             stack.push_async_callback(emitter.close)
+            await self._look_back(gateway)
             await emitter.connect()
             started = await gateway.start(guid, plan.customer_id, plan.agent_id, **self._params())
             _check(started, "start-streaming")
@@ -105,6 +108,13 @@ class Simulation:
         result: Json = {"callSid": guid, "start": started, "stop": stopped, "messages": list(self.messages.values())}
         return result | {"pacing": asdict(emitter.pacing), "posts": self.posts}
 
+    async def _look_back(self, gateway: GatewayClient) -> None:
+        """A Call SID that was used before has that call's transcripts, too."""
+        found = await gateway.messages(self.plan.identity.call_sid)
+        self._earlier = frozenset(item["messageId"] for item in found)
+        if found:
+            self.show(Text(f"this Call SID was used before: its {len(found)} earlier transcripts are left out", "dim"))
+
     async def _stop(self, gateway: GatewayClient, guid: str) -> Json:
         """Stop transcription; one that somebody else has stopped meanwhile has no summary for us."""
         try:
@@ -117,8 +127,13 @@ class Simulation:
 
     def _params(self) -> Json:
         params: Json = {}
+        transcription: Json = {}
         if self.plan.redaction is not None:
-            params["autotranscribeParams"] = {"redactionOutput": str(self.plan.redaction)}
+            transcription["redactionOutput"] = str(self.plan.redaction)
+        if self.plan.detailed_token:
+            transcription["detailedToken"] = True
+        if transcription:
+            params["autotranscribeParams"] = transcription
         if self.plan.track_map is not None:
             params["twilioParams"] = {"trackMap": self.plan.track_map}
         return params
@@ -143,7 +158,7 @@ class Simulation:
 
     async def _poll(self, gateway: GatewayClient) -> None:
         for item in await gateway.messages(self.plan.identity.call_sid):
-            if item["messageId"] not in self.messages:
+            if item["messageId"] not in self.messages and item["messageId"] not in self._earlier:
                 self.messages[item["messageId"]] = item
                 if self.plan.listen is None:
                     self.show(self._line(time.monotonic(), item["sender"]["role"], item["text"]))
@@ -218,6 +233,9 @@ def simulate(
     api_id: Annotated[str | None, typer.Option(envvar="GATEWAY_API_ID", show_envvar=True)] = None,
     api_secret: Annotated[str | None, typer.Option(envvar="GATEWAY_API_SECRET", show_envvar=True)] = None,
     redaction_output: Annotated[RedactionOutput | None, typer.Option(help="Which texts come back.")] = None,
+    detailed_token: Annotated[
+        bool, typer.Option("--detailed-token", help="Posts with each word's times; needs unredacted.")
+    ] = False,
     listen: Annotated[
         int | None,
         typer.Option(
@@ -236,9 +254,11 @@ def simulate(
     """Play a WAV file into a gateway as Twilio would, in real time, and show the transcripts as they come."""
     if sockets not in ("one", "two"):
         raise UsageError(f"--sockets {sockets!r}: must be one or two")
+    if detailed_token and redaction_output is not RedactionOutput.UNREDACTED:
+        raise UsageError("--detailed-token: words would show what is hidden; add --redaction-output unredacted")
     key = client.credentials(url, api_id, api_secret)
     plan = Plan(
-        url, *key, recording.load(file), Identity.random(guid), customer_id, agent_id, redaction_output,
+        url, *key, recording.load(file), Identity.random(guid), customer_id, agent_id, redaction_output, detailed_token,
         track_map(tracks), 2 if sockets == "two" else 1, listen, client.tls_context(insecure=insecure, ca=ca),
     )  # fmt: skip
     result = _play(plan, err if as_json else out)

@@ -64,7 +64,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 @pytest.fixture
 def peer_in_thread() -> Iterator[Peer]:
     """A peer beside the test, for commands, which bring their own loop; it has one transcript."""
-    peer, up, down = Peer(transcripts=[item("Hello.")]), threading.Event(), threading.Event()
+    peer, up, down = Peer(transcripts=[item("Hello.", after=1)]), threading.Event(), threading.Event()
 
     async def serve() -> None:
         async with serving(peer):

@@ -50,6 +50,20 @@ async def test_transcripts_are_shown_as_they_come_each_once() -> None:
     assert result["pacing"]["messages"] == 20
 
 
+async def test_transcripts_of_an_earlier_call_are_left_out() -> None:
+    items = [item("Old.", message_id="0"), item("Hello.", after=4, message_id="1")]
+    async with serving(Peer(transcripts=items)) as peer:
+        result, lines = await run(peer)
+    assert "1 earlier transcripts" in lines[0]
+    assert [message["text"] for message in result["messages"]] == ["Hello."]
+
+
+async def test_detailed_token_is_asked_for() -> None:
+    async with serving(Peer()) as peer:
+        await run(peer, redaction=RedactionOutput.UNREDACTED, detailed_token=True)
+    assert peer.requests[0][1]["autotranscribeParams"] == {"redactionOutput": "unredacted", "detailedToken": True}
+
+
 async def test_requests_are_the_documented_ones() -> None:
     async with serving(Peer()) as peer:
         result, _ = await run(
@@ -75,7 +89,7 @@ async def test_two_sockets() -> None:
 
 
 async def test_posts_are_shown_with_their_latency() -> None:
-    peer = Peer(posts=[(8, transcript("Hello."))], transcripts=[item("Hello.", message_id="1")])
+    peer = Peer(posts=[(8, transcript("Hello."))], transcripts=[item("Hello.", after=1)])
     async with serving(peer):
         simulation = Simulation(plan(peer, listen=0), shown := _Lines(peer))
         result = await simulation.run()
@@ -150,5 +164,8 @@ def test_the_command_prints_one_json_document(peer_in_thread: Peer, call_file: P
 def test_the_commands_mistakes(call_file: Path) -> None:
     key = ["--api-id", "id", "--api-secret", "secret"]
     assert isinstance(invoke(str(call_file), *key, "--sockets", "three").exception, UsageError)
+    detailed = invoke(str(call_file), *key, "--detailed-token").exception
+    assert isinstance(detailed, UsageError)
+    assert "--redaction-output unredacted" in str(detailed)
     assert isinstance(invoke("none.wav", *key).exception, UsageError)
     assert isinstance(invoke(str(call_file), *key, "--url", "http://127.0.0.1:1").exception, PeerError)
