@@ -120,6 +120,9 @@ def _media(value: dict[str, Any]) -> Media:
         payload = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         raise SkippedError("bad_base64") from None
+    if len(encoded) != (len(payload) + 2) // 3 * 4:
+        # CPython's strict mode lets any number of "=" pass behind whole groups.
+        raise SkippedError("bad_base64")
     # An emitter that names no track sends one, and that is the party's own voice (pipecat's serializer).
     track = media.get("track", "inbound")
     if track not in ("inbound", "outbound"):

@@ -88,6 +88,8 @@ def test_minimal_start_announces_both_tracks() -> None:
         (b'{"event":"media","media":{"payload":7}}', "bad_media"),
         (b'{"event":"media","media":{"payload":"!!"}}', "bad_base64"),
         (b'{"event":"media","media":{"payload":"/w"}}', "bad_base64"),
+        (b'{"event":"media","media":{"payload":"AAAA="}}', "bad_base64"),
+        (b'{"event":"media","media":{"payload":"AAAA===="}}', "bad_base64"),
         (b'{"event":"media","media":{"payload":"","track":"both"}}', "bad_media"),
         (b'{"event":"media","media":{"payload":"","timestamp":"-1"}}', "bad_media"),
         (b'{"event":"media","media":{"payload":"","timestamp":"9999999999999999"}}', "bad_media"),
