@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from gateway.metrics import FORMATTING_FAILED
 from gateway.speech.engine import Token
-from gateway.text.formatting_numbers import LEXICON
-from gateway.text.formatting_rules import find_edits
+from gateway.text.formatting.numbers import LEXICON
+from gateway.text.formatting.rules import find_edits
 from gateway.text.mask import Edit
 from gateway.text.numbers import tokenize
 

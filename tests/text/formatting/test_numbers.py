@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.text.formatting_numbers import Kind, Numeral, Reader, suffixed
+from gateway.text.formatting.numbers import Kind, Numeral, Reader, suffixed
 from gateway.text.numbers import tokenize
 
 ONES = [

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from gateway.metrics import FORMATTING_FAILED
 from gateway.speech.engine import Token
-from gateway.text import formatting
-from gateway.text.formatting import PLAIN, Formatted, Formatter, Piece, format_text, format_tokens
+from gateway.text.formatting import PLAIN, Formatted, Formatter, Piece, format_text, format_tokens, formatter
 from gateway.text.numbers import vocabulary
 
-LABELLED = Path(__file__).parents[2] / "benchmarks" / "labelled" / "formatting"
+LABELLED = Path(__file__).parents[3] / "benchmarks" / "labelled" / "formatting"
 PAIRS = [
     (pair["spoken"], pair["written"])
     for path in sorted(LABELLED.glob("*.tsv"))
@@ -89,7 +88,7 @@ def test_a_failure_is_counted_and_the_text_passes(
     def fail(text: str, tokens: object) -> list[object]:
         raise LookupError(text)
 
-    monkeypatch.setattr(formatting, "find_edits", fail)
+    monkeypatch.setattr(formatter, "find_edits", fail)
     before = FORMATTING_FAILED._value.get()
     tokens = said("twenty", "two")
     assert format_text("twenty two") == Formatted("twenty two")

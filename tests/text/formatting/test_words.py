@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.text.formatting_words import counts, is_time_closed
+from gateway.text.formatting.words import counts, is_time_closed
 
 
 @pytest.mark.parametrize("word", ["tickets", "people", "miles"])

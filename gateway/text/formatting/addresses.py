@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.text.formatting_numbers import Kind, Numeral, Reader
+from gateway.text.formatting.numbers import Kind, Numeral, Reader
 from gateway.text.numbers import vocabulary
 
 __all__ = ["domain", "email_address"]
