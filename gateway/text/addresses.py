@@ -9,11 +9,13 @@ their own. Of libraries, pyap finds only addresses with their town, and usaddres
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
 from gateway.text.context import Context
 from gateway.text.numbers import Element, Token
+from gateway.text.patterns import compiled
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
@@ -56,7 +58,7 @@ _LOWER_STREET = (
     rf"(?i:(?:{_DIRECTION}\s+)?(?!(?:percent|dollars?|minutes?|o'clock)\b)(?:[a-z][\w'’]*\s+){{1,3}}?"
     rf"{_SURE_TYPES}\b{_BEHIND})"
 )
-_UNIT = re.compile(
+_UNIT = compiled(
     r"(?:^|[,.]?\s+)(?:(?:in|and|it's)\s+)?(?i:apartment|apt\b\.?|unit|suite|ste\b\.?|room|rm\b\.?|floor|flat|lot|trailer|building|bldg\b\.?"
     r"|number|condo|#)\s*(?i:(?:number|no\.)\s+|\#\s*|is\s+)?"
     rf"(?P<unit>\d+(?:[-\s]?[A-Za-z]\b)?|[A-Z]-?\d*\b|(?i:{_NUMBER_WORD}(?:[-\s]{_NUMBER_WORD})*)(?:\s+[A-Za-z]\b)?)"
@@ -74,37 +76,38 @@ _STATES = (
     r"|V[AT]|W[AIVY])\b)"
 )
 _CITY = r"[A-Z][\w'’]+(?:-\w+)?\.?(?:\s+[A-Z][\w'’]+){0,2}"
-_TOWN = re.compile(
+_TOWN = compiled(
     r"(?:,\s+|\s+in\s+)(?!(?i:and|but|so|or|my|i|that|it|is|please|thanks?|zip|apt|unit)\b)"
     rf"(?:{_CITY}?,?\s+{_STATES}|{_STATES}|{_CITY}(?=\s*(?:[,.;!?]|$)|\s))"
     rf"|\s+{_CITY}?,?\s+{_STATES}|\s+{_STATES}|(?:,?\s+in|,)?(?:\s+[a-z]+){{1,2}}?,?\s+{_FULL_STATES}"
 )
-_AFTER_NUMBER = re.compile(
+_AFTER_NUMBER = compiled(
     r"(?:\s?[A-Z]\b)?(?i:\s+(?:and\s+a\s+half|one\s+half|1/2))?,?\s+"
     rf"(?:{_CLEAR_STREET}|{_NUMBERED_ROAD})(?!\w)"
 )
-_AFTER_NUMBER_SURE = re.compile(
+_AFTER_NUMBER_SURE = compiled(
     rf"(?:\s?[A-Z]\b)?,?\s+(?:{_STREET}|{_NUMBERED_ROAD}|{_LOWER_STREET}"
     rf"|{_CAPITAL}(?:\s+{_CAPITAL}){{0,2}}(?=\s*(?:[,.]|$)))(?!\w)"
 )
-_ON_STREET = re.compile(
+_ON_STREET = compiled(
     rf"(?i:\b(?:live|lives|lived|living|located|house\s+is|home\s+is|moved|moving|reside|stay|staying)\s+(?:\w+\s+)?(?:on|at|off|to)\s+)(?P<street>{_STREET})"
 )
-_NAMED_STREET = re.compile(_STREET)
-_BOX = re.compile(r"(?i:\b(?:p\.?\s?o\.?|post(?:al)?\s+office)\s*box(?:\s+number)?|\bpo\s?box)\s*(?=[\w#])")
-_CITY_AND_STATE = re.compile(rf"(?:^|(?<=\s)){_CITY}?,?\s+{_STATES}(?=\s*(?:[,.]|$|\d))")
-_NAMES_ADDRESS = re.compile(
+_NAMED_STREET = compiled(_STREET)
+_BOX = compiled(r"(?i:\b(?:p\.?\s?o\.?|post(?:al)?\s+office)\s*box(?:\s+number)?|\bpo\s?box)\s*(?=[\w#])")
+_CITY_AND_STATE = compiled(rf"(?:^|(?<=\s)){_CITY}?,?\s+{_STATES}(?=\s*(?:[,.]|$|\d))")
+_NAMES_ADDRESS = compiled(
     r"(?<!mail\s)(?<!IP\s)(?<!web\s)(?<!ip\s)\baddress\b|\b(?:live|lives)\s+(?:at|on)\b", re.IGNORECASE
 )
-_NO_STREET = re.compile(
+_NO_STREET = compiled(
     r"(?i:january|february|march|april|may|june|july|august|september|october|november|december|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
     r"|[ap]\.?m\b|i\b|dollars?|percent|cents)\b"
 )
 # Of a flat only behind its street.
-_ANY_NUMBER = re.compile(r"[\s,.]*(?:(?:in|and|it's)\s+)?(?:number|#)", re.IGNORECASE)
+_ANY_NUMBER = compiled(r"[\s,.]*(?:(?:in|and|it's)\s+)?(?:number|#)", re.IGNORECASE)
 # What would make a street, or a town, of an unfinished text.
 _ENDS = (" Street", ", Maine")
 _MOST_DIGITS = 6
+_MOST_UNITS = 4  # "building 2, floor 3, suite B", and a town
 _THOUSANDS = 3  # "1,700"
 
 
@@ -128,16 +131,17 @@ def _find(text: str, numbers: Sequence[Element], *, asked: bool) -> list[tuple[i
     named = _NAMES_ADDRESS.search(text) is not None
     sure = asked or named
     spans: list[tuple[int, int]] = []
-    for start, end in _houses(text, numbers):
+    houses = _houses(text, numbers)
+    for start, end in houses:
         match = (_AFTER_NUMBER_SURE if sure else _AFTER_NUMBER).match(text, end)
         if match is not None and not _NO_STREET.match(match.group().lstrip(" ,")):
             spans += _with_tail(text, start, match.end())
     for match in _ON_STREET.finditer(text):
         spans += _with_tail(text, *match.span("street"))
     for match in _BOX.finditer(text):
-        box = next((end for start, end in _houses(text, numbers) if 0 <= start - match.end() <= 1), None)
-        if box is not None:
-            spans += _with_tail(text, match.start(), box)
+        following = bisect_left(houses, (match.end(), 0))
+        if following < len(houses) and houses[following][0] - match.end() <= 1:
+            spans += _with_tail(text, match.start(), houses[following][1])
     if asked:
         for match in (*_NAMED_STREET.finditer(text), *_CITY_AND_STATE.finditer(text)):
             spans += _with_tail(text, *match.span())
@@ -162,7 +166,7 @@ def _houses(text: str, numbers: Sequence[Element]) -> list[tuple[int, int]]:
 def _with_tail(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The span of a street, and of what belongs to it behind: a flat, the town and the state."""
     spans = [(start, end)]
-    while True:
+    for _ in range(_MOST_UNITS):
         unit = _UNIT.match(text, end)
         town = _TOWN.match(text, end) if unit is None else None
         if unit is not None:
@@ -170,6 +174,7 @@ def _with_tail(text: str, start: int, end: int) -> list[tuple[int, int]]:
             end = unit.end()
         elif town is not None:
             spans[-1] = (spans[-1][0], town.end())
-            return spans
+            break
         else:
-            return spans
+            break
+    return spans

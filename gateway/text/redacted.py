@@ -22,7 +22,7 @@ class Hidden:
 class Revised:
     """An earlier utterance, redacted anew for what later ones showed.
 
-    ``utterance`` is the ordinal of its ``redact()`` call of the same redactor, from 0; ``text`` its new redacted text.
+    ``utterance`` is the number that the answer of its ``redact()`` call bears; ``text`` its new redacted text.
     """
 
     utterance: int
@@ -31,9 +31,10 @@ class Revised:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A text redacted; ``hidden`` lies left to right without overlap, ``revised`` by ordinal.
+    """A text redacted; ``hidden`` lies left to right without overlap, ``revised`` by utterance.
 
-    ``utterance`` is the text's own ordinal, by which a later one may revise it; -1 if nothing will.
+    ``utterance`` is the text's own number in the call, ascending from 0, by which a later one may revise it; -1 if
+    nothing will.
     """
 
     text: str

@@ -36,15 +36,16 @@ from gateway.text.conversation import (
 )
 from gateway.text.email import begins_with_domain
 from gateway.text.finders import find
-from gateway.text.mask import MASK, apply, edits
-from gateway.text.memory import Memory, Said, is_mostly_numbers
+from gateway.text.mask import MASK, apply, edits, mask_characters
+from gateway.text.memory import REMEMBERED, Memory, Said, is_mostly_numbers
 from gateway.text.mentions import Mention, find_mentions
 from gateway.text.names import learned_from
 from gateway.text.numbers import Element, Token, elements, tokenize
 from gateway.text.password import names_the_last
+from gateway.text.pieces import LONGEST, Pieces, cut
 from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.preview import hide_addresses, hide_numbers
-from gateway.text.redacted import Hidden, Redacted
+from gateway.text.redacted import Hidden, Redacted, Revised
 from gateway.text.runs import Run, find_runs, only_joiners
 
 __all__ = ["MAX_UTTERANCES", "QUIET_UTTERANCES", "Redactor"]
@@ -77,9 +78,49 @@ class Redactor:
         self._conversation = Conversation()
         self._memory = Memory()
         self._utterance = 0
+        self._long: list[Pieces] = []
 
     def redact(self, text: str, role: Role) -> Redacted:
-        """``text`` with what must not be shown hidden; remembers what the next utterances need."""
+        """``text`` with what must not be shown hidden; remembers what the next utterances need.
+
+        A text of more than :data:`~gateway.text.pieces.LONGEST` characters is redacted in pieces.
+        """
+        redacted = self._redact(text, role) if len(text) <= LONGEST else self._in_pieces(text, role)
+        return self._with_pieces(redacted) if self._long else redacted
+
+    def _in_pieces(self, text: str, role: Role) -> Redacted:
+        pieces, rest = cut(text)
+        long = Pieces(self._utterance, [])
+        self._long.append(long)
+        hidden: list[Hidden] = []
+        revised: list[Revised] = []
+        at = 0
+        for piece in pieces:
+            one = self._redact(piece, role)
+            long.shown.append(one.text)
+            hidden += (Hidden(at + span.start, at + span.end, span.entity) for span in one.hidden)
+            for again in one.revised:
+                if again.utterance >= long.first:
+                    long.revise(again.utterance, again.text)
+                else:
+                    revised.append(again)
+            at += len(piece)
+        long.shown.append(mask_characters(rest))
+        return Redacted(long.text(), tuple(hidden), tuple(revised), long.first)
+
+    def _with_pieces(self, redacted: Redacted) -> Redacted:
+        """What is revised of a piece is revised of the text that it is part of."""
+        self._long = [one for one in self._long if one.first + len(one.shown) > self._utterance - REMEMBERED]
+        revised: dict[int, Revised] = {}
+        for one in redacted.revised:
+            whole = next((long for long in self._long if 0 <= one.utterance - long.first < len(long.shown) - 1), None)
+            if whole is not None:
+                whole.revise(one.utterance, one.text)
+                one = Revised(whole.first, whole.text())
+            revised[one.utterance] = one
+        return replace(redacted, revised=tuple(revised.values()))
+
+    def _redact(self, text: str, role: Role) -> Redacted:
         read = self._read(text, role)
         choice = choose(text, read.tokens, read.runs, read.mentions, self._conversation, role, self.policy)
         chosen = self._with_card(read, choice)
@@ -105,8 +146,10 @@ class Redactor:
     def preview(self, text: str, role: Role) -> str:
         """For a text that may stop anywhere: no number of it is shown (:mod:`gateway.text.preview`).
 
-        Nothing is remembered.
+        Nothing is remembered. Beyond :data:`~gateway.text.pieces.LONGEST` characters it is masked.
         """
+        if len(text) > LONGEST:
+            return self.preview(text[:LONGEST], role) + mask_characters(text[LONGEST:])
         tokens = tokenize(text)
         numbers = elements(text, tokens)
         mentions = find_mentions(text)

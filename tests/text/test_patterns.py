@@ -1,0 +1,35 @@
+"""Bounded patterns find what the unbounded ones find in any text that is spoken."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gateway.text.patterns import LONGEST_WORD, MOST_BLANKS, bounded, compiled
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"a\s+b", r"a\s{1,4}b"),
+        (r"[\s,.]*", r"[\s,.]{0,4}"),
+        (r"\w+?x", r"\w{1,40}?x"),
+        (r"(?:ab)*", r"(?:ab){0,40}"),
+        # In a class, escaped, and with an end already: as they are.
+        (r"[*+]\+\*", r"[*+]\+\*"),
+        (r"[]+]", r"[]+]"),
+        (r"[^\]*]x{2,3}+", r"[^\]*]x{2,3}+"),
+        (r"\s++", r"\s++"),
+        (r"[^\s]+", r"[^\s]{1,40}"),
+    ],
+)
+def test_repetitions_get_an_end(pattern: str, expected: str) -> None:
+    assert bounded(pattern) == expected
+
+
+def test_what_is_longer_is_not_found() -> None:
+    pattern = compiled(r"(?:^|,)\s+(?P<word>[A-Z]\w*)\s+street", re.IGNORECASE)
+    assert pattern.search("I said, Elm   Street") is not None
+    assert pattern.search("I said, Elm" + " " * (MOST_BLANKS + 1) + "Street") is None
+    assert pattern.search("I said, " + "E" * (LONGEST_WORD + 2) + " Street") is None
