@@ -18,7 +18,7 @@ from gateway.cli.console import err as console_of_errors
 from gateway.cli.console import out as console_of_results
 from gateway.cli.main import main
 
-__all__ = ["Ended", "gateway", "gateway_here"]
+__all__ = ["Ended", "gateway", "gateway_here", "run_here"]
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,11 @@ async def gateway(*arguments: str, cwd: Path, **variables: str) -> Ended:
 
 async def gateway_here(*arguments: str, **variables: str) -> Ended:
     """The same in a thread, for what would take several processes; one at a time."""
-    return await asyncio.to_thread(_here, arguments, variables)
+    return await asyncio.to_thread(run_here, *arguments, **variables)
 
 
-def _here(arguments: tuple[str, ...], variables: dict[str, str]) -> Ended:
+def run_here(*arguments: str, **variables: str) -> Ended:
+    """The same for a test that has no loop."""
     told, wrong, code = io.StringIO(), io.StringIO(), 0
     with (
         pytest.MonkeyPatch.context() as patch,

@@ -1,12 +1,9 @@
-"""The command as a user runs it: its own process, real settings, real exit codes."""
+"""The command as a user runs it: real settings, real exit codes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,55 +12,54 @@ from typer.testing import CliRunner
 
 from gateway.cli.models import app
 from gateway.errors import ConfigError
+from tests.cli.command import Ended, run_here
 from tests.models.site import Site, serving
 
 
-def gateway(*args: str, models_dir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"GATEWAY_MODELS_DIR": str(models_dir), "COLUMNS": "200"}
-    environment |= {
+def gateway(*args: str, models_dir: Path, **variables: str) -> Ended:
+    environment = {
+        "GATEWAY_MODELS_DIR": str(models_dir),
         "PIP_CONFIG_FILE": "/dev/null",
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(models_dir / "none"),
         "no_proxy": "127.0.0.1",
     }
-    environment |= variables
-    command = [sys.executable, "-c", "from gateway.cli.main import main; main()", "models", *args]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return run_here("models", *args, **environment | variables)
 
 
 def test_list_shows_what_is_here(tmp_path: Path) -> None:
     done = gateway("list", "--json", models_dir=tmp_path)
-    entries = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    entries = {entry["name"]: entry for entry in json.loads(done.out)}
     assert not entries["moonshine-tiny-en"]["present"]
     assert entries["silero-vad"]["source"] == "PyPI silero-vad 6.2.3"
     table = gateway("list", models_dir=tmp_path)
-    assert "moonshine-tiny-en" in table.stdout
+    assert "moonshine-tiny-en" in table.out
     assert entries["moonshine-base-es"]["languages"] == ["es"]
     assert "registration" in entries["moonshine-base-es"]["terms"]
-    assert "Moonshine Community: non-commercial use" in table.stderr
-    assert (done.returncode, table.returncode) == (0, 0)
+    assert "Moonshine Community: non-commercial use" in table.err
+    assert (done.code, table.code) == (0, 0)
 
 
 def test_verify_fails_for_what_is_not_here(tmp_path: Path) -> None:
     done = gateway("verify", "silero-vad", "--json", models_dir=tmp_path)
-    assert done.returncode == 1
-    (entry,) = json.loads(done.stdout)
+    assert done.code == 1
+    (entry,) = json.loads(done.out)
     assert not entry["ok"]
     assert "run `gateway models fetch silero-vad`" in entry["problem"]
 
 
 def test_fetch_without_a_registry_is_one_line(tmp_path: Path) -> None:
     done = gateway("fetch", "silero-vad", models_dir=tmp_path)
-    assert done.returncode == 1
-    assert "PyPI silero-vad 6.2.3 could not be downloaded" in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    assert done.code == 1
+    assert "PyPI silero-vad 6.2.3 could not be downloaded" in " ".join(done.err.split())
+    assert "Traceback" not in done.err
     assert [path.name for path in tmp_path.iterdir()] == [".silero-vad.lock"]
 
 
 def test_an_unknown_name_is_the_callers_mistake(tmp_path: Path) -> None:
     done = gateway("fetch", "nope", models_dir=tmp_path)
-    assert done.returncode == 2
-    assert "there is no model 'nope'" in " ".join(done.stderr.split())
+    assert done.code == 2
+    assert "there is no model 'nope'" in " ".join(done.err.split())
 
 
 MEMBERS = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
@@ -98,22 +94,20 @@ def site() -> Iterator[Site]:
 def test_the_owners_checksums_decide(site: Site, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     own_list(cache, f"{site.url}/own")
-    (entry,) = (
-        e for e in json.loads(gateway("list", "--json", models_dir=cache).stdout) if e["name"] == "moonshine-own"
-    )
+    (entry,) = (e for e in json.loads(gateway("list", "--json", models_dir=cache).out) if e["name"] == "moonshine-own")
     assert (entry["languages"], entry["checksumsMissing"]) == (["de"], list(MEMBERS))
     sums = {file: hashlib.sha256(file.encode()).hexdigest() for file in MEMBERS}
     options = [f"--sha256={file}={digest}" for file, digest in sums.items()]
     refused = gateway("fetch", "moonshine-own", *options[:2], models_dir=cache)
-    assert (refused.returncode, site.asked) == (1, [])
-    assert "no checksum is known of tokenizer.bin" in " ".join(refused.stderr.split())
+    assert (refused.code, site.asked) == (1, [])
+    assert "no checksum is known of tokenizer.bin" in " ".join(refused.err.split())
     wrong = gateway("fetch", "moonshine-own", *options[:2], f"--sha256=tokenizer.bin={'0' * 64}", models_dir=cache)
-    assert wrong.returncode == 1
-    assert "tokenizer.bin has the wrong checksum" in " ".join(wrong.stderr.split())
+    assert wrong.code == 1
+    assert "tokenizer.bin has the wrong checksum" in " ".join(wrong.err.split())
     done = gateway("fetch", "moonshine-own", *options, "--json", models_dir=cache)
-    assert json.loads(done.stdout)[0]["fetched"]
+    assert json.loads(done.out)[0]["fetched"]
     assert json.loads((cache / "checksums.json").read_text()) == {"moonshine-own": sums}
-    assert gateway("verify", "moonshine-own", models_dir=cache).returncode == 0
+    assert gateway("verify", "moonshine-own", models_dir=cache).code == 0
 
 
 def test_what_is_trusted_is_shown_and_then_binds(site: Site, tmp_path: Path) -> None:
@@ -123,10 +117,10 @@ def test_what_is_trusted_is_shown_and_then_binds(site: Site, tmp_path: Path) -> 
     mirror = f"{site.url}/mirror"
     done = gateway("fetch", "moonshine-own", "--trust", models_dir=cache, GATEWAY_MODELS_URL=mirror)
     digest = hashlib.sha256(b"tokenizer.bin").hexdigest()
-    assert f"moonshine-own: trusted tokenizer.bin, sha256 {digest}" in done.stderr
-    assert "moonshine-own will run as it came: " in done.stderr  # text is no graph
+    assert f"moonshine-own: trusted tokenizer.bin, sha256 {digest}" in done.err
+    assert "moonshine-own will run as it came: " in done.err  # text is no graph
     (cache / "moonshine-own" / "tokenizer.bin").write_bytes(b"TOKENIZER.BIN")
-    assert gateway("verify", "moonshine-own", models_dir=cache).returncode == 1
+    assert gateway("verify", "moonshine-own", models_dir=cache).code == 1
 
 
 @pytest.mark.parametrize(
@@ -174,14 +168,14 @@ def test_a_wrong_mirror_is_the_callers_mistake(monkeypatch: pytest.MonkeyPatch) 
 def test_a_machine_without_a_network_takes_them_from_a_folder(tmp_path: Path) -> None:
     source = Path(__file__).parents[2] / "models" / "cache"
     done = gateway("fetch", "--from", str(source), "--json", models_dir=tmp_path)
-    assert [entry["fetched"] for entry in json.loads(done.stdout)] == [True, True]
-    assert gateway("verify", models_dir=tmp_path).returncode == 0
+    assert [entry["fetched"] for entry in json.loads(done.out)] == [True, True]
+    assert gateway("verify", models_dir=tmp_path).code == 0
     assert list(tmp_path.glob("moonshine-tiny-en/prepared-*/step.onnx"))
 
 
 @pytest.mark.slow
 def test_the_fetched_models_are_right_and_fetched_no_more() -> None:
     models_dir = Path(__file__).parents[2] / "models" / "cache"
-    assert gateway("verify", models_dir=models_dir).returncode == 0
+    assert gateway("verify", models_dir=models_dir).code == 0
     done = gateway("fetch", "--json", models_dir=models_dir)
-    assert [entry["fetched"] for entry in json.loads(done.stdout)] == [False, False]
+    assert [entry["fetched"] for entry in json.loads(done.out)] == [False, False]
