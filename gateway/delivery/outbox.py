@@ -173,7 +173,7 @@ class Outbox:
         post = lane.posts[0]
         if self._time_left(post) <= 0:
             # No reset of the failures: the next one is most likely as old.
-            self._end(lane, post, "failed", "expired")
+            self._end(lane, post, "failed", f"expired after {post.reason}" if post.reason else "expired")
             return None
         result = await self._target.post(post.body, post.message_id)
         if result.ok:
@@ -208,6 +208,7 @@ class Outbox:
     def _retry(self, lane: Lane, post: Post, result: PostResult) -> float:
         """Seconds for which its call waits, and with it the call's later posts."""
         lane.failures += 1
+        post.reason = result.reason
         if result.retry_after:
             self._hold(result.retry_after)
         WEBHOOK_RETRIES.labels(result_label(result.reason)).inc()
@@ -307,7 +308,8 @@ class Outbox:
             return
         body = stored_body(one.guid, one.message)
         of = (record.delivery_id, record.call_id, record.message_id, record.sequence)
-        post = Post(*of, body, None, record.at, redacted=not one.message.show_unredacted)
+        redacted = not one.message.show_unredacted
+        post = Post(*of, body, None, record.at, redacted=redacted, reason=record.reason)
         self.unsent.add(post)
         self._keep(lane, post)
 

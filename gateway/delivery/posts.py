@@ -21,7 +21,8 @@ class Post:
 
     ``endpoint_at`` is the event loop's time at which the utterance ended, None where an earlier process heard it;
     ``body`` is the JSON to send; ``created_at`` tells its age; ``redacted`` is whether the body shows the redacted
-    text; ``size`` is the body's length at first, in bytes.
+    text; ``reason`` is why the last try failed, empty before the first; ``size`` is the body's length at first, in
+    bytes.
     """
 
     delivery_id: str
@@ -32,6 +33,7 @@ class Post:
     endpoint_at: float | None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     redacted: bool = True
+    reason: str = ""
     size: int = field(init=False)
 
     def __post_init__(self) -> None:

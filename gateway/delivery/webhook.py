@@ -33,7 +33,8 @@ OnOutcome = Callable[[Post, str, str], None]
 
 
 def result_label(reason: str) -> str:
-    """A reason as a label: of a status its hundred only, to keep the series few."""
+    """A reason as a label: of a status its hundred only, of ``expired after …`` the first word; it keeps series few."""
+    reason = reason.partition(" after ")[0]
     word, status, number = reason.partition("status ")
     return f"{word}{status}{number[:1]}xx" if status else reason
 

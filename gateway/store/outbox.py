@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, exists, func, literal, select, tuple_
 
 from gateway.errors import StoreError
 from gateway.store import rows
@@ -79,6 +79,17 @@ class OutboxQueries(Queries):
         query = select(func.count()).select_from(deliveries.join(calls)).where(*_undelivered(which))
         async with self._read() as connection:
             return int(await connection.scalar(query) or 0)
+
+    async def count_pending(self, which: Undelivered) -> int:
+        """How many posts wait to be made; of one call, or since a time, where that is meant."""
+        query = select(func.count()).select_from(deliveries.join(calls)).where(*_having(which, "pending"))
+        async with self._read() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def has_call(self, guid: str) -> bool:
+        """Whether any account has a call of this guid."""
+        async with self._read() as connection:
+            return bool(await connection.scalar(select(exists().where(calls.c.guid == guid))))
 
     async def undelivered_page(
         self, which: Undelivered, limit: int, after: DeliveryRecord | None = None
@@ -157,7 +168,11 @@ def _posts() -> Select[Any]:
 
 
 def _undelivered(which: Undelivered) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [deliveries.c.outcome.in_(("failed", "dropped"))]
+    return _having(which, "failed", "dropped")
+
+
+def _having(which: Undelivered, *outcomes: str) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [deliveries.c.outcome.in_(outcomes)]
     if which.guid is not None:
         conditions.append(calls.c.guid == which.guid)
     if which.since is not None:

@@ -6,7 +6,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -227,14 +227,12 @@ async def test_what_was_left_behind_too_long_ago_becomes_a_failure(tmp_path: Pat
         [call_id] = await line.store.pending_calls(10)
         [stored] = await line.store.pending_posts(call_id, 10)
         record = stored.delivery
-        long_ago = DeliveryRecord(
-            record.delivery_id, call_id, record.message_id, 0, "pending", "", datetime.now(UTC) - timedelta(hours=1)
-        )
+        long_ago = replace(record, outcome="pending", at=datetime.now(UTC) - timedelta(hours=1))
         await line.store.record_delivery(long_ago)
         async with line.gateway() as gateway:
             await gateway.settled()
         assert line.hook.texts == ["old"]
-        assert await line.failures() == [(0, "failed", "expired")]
+        assert await line.failures() == [(0, "failed", "expired after status 500")]
 
 
 async def test_memory_is_bounded_and_the_rest_is_read_back_in_order(tmp_path: Path) -> None:

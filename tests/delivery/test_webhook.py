@@ -11,7 +11,7 @@ from aiohttp import web
 
 from gateway.config import WebhookSettings
 from gateway.delivery.posts import Post
-from gateway.delivery.webhook import WebhookPublisher
+from gateway.delivery.webhook import WebhookPublisher, result_label
 
 from .hook import serving
 
@@ -252,3 +252,13 @@ async def test_the_test_post_tells_a_refusal() -> None:
     async with serving(_error) as hook, publishing(hook.url) as (publisher, _):
         result = await publisher.send_test()
         assert (result.ok, result.status, result.reason) == (False, 500, "status 500")
+
+
+def test_reasons_make_few_labels() -> None:
+    for reason, label in (
+        ("timeout", "timeout"),
+        ("status 503", "status 5xx"),
+        ("oauth2_status 401", "oauth2_status 4xx"),
+        ("expired after status 503", "expired"),
+    ):
+        assert result_label(reason) == label
