@@ -51,8 +51,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 @app.command("test")
 def send_test(config_file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Post one made-up transcript. Exit code 1 if the target did not take it, 2 if no webhook is set."""
-    result = asyncio.run(_send(_webhook(config.load(config_file))))
-    _report(result, as_json=as_json)
+    webhook = _webhook(config.load(config_file))
+    result = asyncio.run(_send(webhook))
+    _report(result, webhook, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)
 
@@ -67,13 +68,21 @@ def failures(
 ) -> None:
     """Show the posts that failed or were dropped, newest first, over all accounts."""
     which = Undelivered(guid, None if since is None else moment(since))
-    found = _with_store(config.load(config_file), lambda store: store.undelivered(which, limit))
+
+    async def look(store: Store) -> tuple[list[tuple[str, DeliveryRecord]], int]:
+        await _check_guid(store, guid)
+        return await store.undelivered(which, limit), await store.count_pending(which)
+
+    found, pending = _with_store(config.load(config_file), look)
     if as_json:
         print_json([_as_json(call, record) for call, record in found])
-    elif found:
+        return
+    if found:
         out.print(_failures_table(found))
-    else:
-        err.print("nothing failed and nothing was dropped")
+    waiting = f"{pending} wait to be posted" if pending else ""
+    told = [*([] if found else ["nothing failed and nothing was dropped"]), *([waiting] if waiting else [])]
+    if told:
+        err.print("; ".join(told))
 
 
 @app.command("redeliver")
@@ -191,8 +200,14 @@ def _ignore(_post: Post, _outcome: str, _reason: str) -> None:
     """The test's own result tells all; nothing is kept."""
 
 
+async def _check_guid(store: Store, guid: str | None) -> None:
+    if guid is not None and not await store.has_call(guid):
+        raise UsageError(f"--guid {guid}: the database has no such call; `gateway calls list` shows the calls")
+
+
 async def _redeliver(store: Store, settings: WebhookSettings, which: Undelivered) -> tuple[Tally, int]:
     """What came of it, and how many were not tried."""
+    await _check_guid(store, which.guid)
     target, writer = Target(settings), Writer(store)
     total = await store.count_undelivered(which)
     columns = (TextColumn("posting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"))
@@ -249,12 +264,37 @@ def _failures_table(found: list[tuple[str, DeliveryRecord]]) -> Table:
     return table
 
 
-def _report(result: PostResult, *, as_json: bool) -> None:
+def _report(result: PostResult, webhook: WebhookSettings, *, as_json: bool) -> None:
     milliseconds = round(result.ms, 1)
     if as_json:
-        print_json({"ok": result.ok, "status": result.status, "ms": milliseconds, "reason": result.reason or None})
+        told = {"ok": result.ok, "status": result.status, "ms": milliseconds, "reason": result.reason or None}
+        print_json(told | {"detail": result.detail or None})
     elif result.ok:
         out.print(f"[green]taken[/]: HTTP {result.status} in {milliseconds} ms")
     else:
         status = "no answer" if result.status is None else f"HTTP {result.status}"
-        err.print(Text("not taken: ", style="red"), Text(f"{result.reason} ({status}, {milliseconds} ms)"), sep="")
+        reason = f"{result.reason}: {result.detail}" if result.detail else result.reason
+        told_of = Text(f"{reason} ({status}, {milliseconds} ms)")
+        err.print(Text("not taken: ", style="red"), told_of, sep="", soft_wrap=True)
+        if advice := _advice(result, webhook):
+            err.print(Text(advice), soft_wrap=True)
+
+
+def _advice(result: PostResult, webhook: WebhookSettings) -> str:
+    """Which setting may help; empty where none would."""
+    word = result.reason.removeprefix("oauth2_")
+    endpoint = word != result.reason
+    if result.detail:
+        if word != "tls" or not ("issuer" in result.detail or "self-signed" in result.detail):
+            return ""
+        ca = (webhook.oauth2_ca if endpoint else None) or webhook.ca
+        which = "this system does not know its CA" if ca is None else f"{ca} is not its CA"
+        return f"{which}; GATEWAY_WEBHOOK__{'OAUTH2_' if endpoint else ''}CA names the PEM file of the right one"
+    if endpoint or word not in ("tls", "disconnected") or not (webhook.url or "").startswith("https:"):
+        return ""
+    if webhook.client_cert is not None:
+        return "the target may refuse the client certificate, GATEWAY_WEBHOOK__CLIENT_CERT"
+    return (
+        "if the target asks for a client certificate: GATEWAY_WEBHOOK__CLIENT_CERT and GATEWAY_WEBHOOK__CLIENT_KEY "
+        "name one and its key"
+    )

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import aiohttp
 
+from gateway._version import __version__
 from gateway.errors import ConfigError
 
 __all__ = [
     "ANSWER_BYTES",
     "FAILURES",
+    "error_detail",
     "error_word",
     "new_session",
     "read_answer",
@@ -47,6 +49,12 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
 def error_word(error: Exception) -> str:
     """One of: timeout, tls, dns, connect, disconnected, protocol."""
     return next((word for kind, word in _WORDS if isinstance(error, kind)), "protocol")
+
+
+def error_detail(error: Exception) -> str:
+    """What is wrong with the certificate that was shown, in OpenSSL's words; empty for any other error."""
+    refused = getattr(error, "certificate_error", error)
+    return refused.verify_message if isinstance(refused, ssl.SSLCertVerificationError) else ""
 
 
 def status_ok(status: int) -> bool:
@@ -104,6 +112,7 @@ def new_session(tls: ssl.SSLContext | None, timeout: float, connections: int) ->
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"gateway/{__version__}"},
         # Unpacking would let a small answer grow.
         auto_decompress=False,
     )

@@ -23,6 +23,7 @@ from gateway.delivery.backoff import Backoff
 from gateway.delivery.https import (
     ANSWER_BYTES,
     FAILURES,
+    error_detail,
     error_word,
     new_session,
     read_answer,
@@ -74,6 +75,7 @@ class TokenError(PeerError):
     def __init__(self, reason: str, detail: str = "", retry_after: float = 0.0) -> None:
         super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason = reason
+        self.detail = detail
         self.retry_after = retry_after
 
 
@@ -181,7 +183,7 @@ class TokenSource:
         wait = max(self._backoff.delay(self._failures), error.retry_after)
         self._held_until = _now() + wait
         WEBHOOK_TOKENS.labels(error.reason.removeprefix("oauth2_").partition(" ")[0]).inc()
-        logger.warning("webhook: no token from %s: %s; next try in %.1f s", self._url.origin(), error, wait)
+        logger.warning("webhook: no token from %s: %s; not asked again for %.1f s", self._url.origin(), error, wait)
 
     async def _fetch(self) -> _Token:
         began = _now()
@@ -196,7 +198,7 @@ class TokenSource:
                 status = response.status
                 wait = retry_after(response.headers.get("Retry-After"), _RETRY_AFTER_MOST)
         except FAILURES as error:
-            raise TokenError(f"oauth2_{error_word(error)}") from None
+            raise TokenError(f"oauth2_{error_word(error)}", error_detail(error)) from None
         if not status_ok(status):
             raise TokenError(f"oauth2_status {status}", _told(answer), wait)
         return _parse(answer, began)

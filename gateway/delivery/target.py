@@ -10,9 +10,17 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
-from gateway._version import __version__
 from gateway.config import WebhookAuth, WebhookSettings
-from gateway.delivery.https import FAILURES, error_word, new_session, read_answer, retry_after, status_ok, tls_context
+from gateway.delivery.https import (
+    FAILURES,
+    error_detail,
+    error_word,
+    new_session,
+    read_answer,
+    retry_after,
+    status_ok,
+    tls_context,
+)
 from gateway.delivery.oauth2 import TokenError, TokenSource
 from gateway.delivery.signature import SIGNATURE_HEADER, sign
 from gateway.errors import ConfigError
@@ -35,18 +43,30 @@ class PostResult:
     """How one post went.
 
     ``reason`` is empty when the target took it (2xx), else one of a small set of words. ``retry_after`` is how many
-    seconds the target asked to be left alone for, with 429 or 503; 0 if it did not.
+    seconds the target asked to be left alone for, with 429 or 503; 0 if it did not. ``detail`` says more, for people:
+    what is wrong with the certificate, or the error that the token endpoint names.
     """
 
     status: int | None
     ms: float
     reason: str
     retry_after: float = 0.0
+    detail: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether the target took the post."""
         return not self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """How one sending went; ``wait`` is what Retry-After asks for."""
+
+    status: int | None
+    reason: str
+    wait: float = 0.0
+    detail: str = ""
 
 
 class Target:
@@ -68,7 +88,7 @@ class Target:
         if not self._url.host:
             msg = "GATEWAY_WEBHOOK__URL: names no host; write it as https://HOST/PATH"
             raise ConfigError(msg)
-        self._headers = {"Content-Type": "application/json", "User-Agent": f"gateway/{__version__}"}
+        self._headers = {"Content-Type": "application/json"}
         self._add_secret(settings)
         self._tls = None
         if self._url.scheme == "https":
@@ -114,25 +134,24 @@ class Target:
         if self._signing is not None:
             headers[SIGNATURE_HEADER] = sign(self._signing, body, int(time.time()))
         try:
-            status, reason, wait = await self._authorized(body, headers)
+            sent = await self._authorized(body, headers)
         except TokenError as error:
-            status, reason, wait = None, error.reason, 0.0
-        return PostResult(status, (time.perf_counter() - began) * 1000, reason, wait)
+            sent = _Sent(None, error.reason, detail=error.detail)
+        return PostResult(sent.status, (time.perf_counter() - began) * 1000, sent.reason, sent.wait, sent.detail)
 
-    async def _authorized(self, body: bytes, headers: dict[str, str]) -> tuple[int | None, str, float]:
+    async def _authorized(self, body: bytes, headers: dict[str, str]) -> _Sent:
         if self._tokens is None:
             return await self._send(body, headers)
         token = await self._tokens.token()
         sent = await self._send(body, headers | {"Authorization": f"Bearer {token}"})
-        if sent[0] == HTTPStatus.UNAUTHORIZED and self._tokens.reject(token):
+        if sent.status == HTTPStatus.UNAUTHORIZED and self._tokens.reject(token):
             token = await self._tokens.token()
             sent = await self._send(body, headers | {"Authorization": f"Bearer {token}"})
         return sent
 
-    async def _send(self, body: bytes, headers: dict[str, str]) -> tuple[int | None, str, float]:
-        """Status, reason, and what Retry-After asks for."""
+    async def _send(self, body: bytes, headers: dict[str, str]) -> _Sent:
         status: int | None = None
-        wait = 0.0
+        wait, detail = 0.0, ""
         if self._session is None:
             self._session = new_session(self._tls, self._timeout, self._connections)
         try:
@@ -144,9 +163,10 @@ class Target:
         except FAILURES as error:
             # With the status the target has answered; what became of the rest of it does not matter.
             reason = error_word(error) if status is None else _status_word(status)
+            detail = error_detail(error)
         else:
             reason = _status_word(status)
-        return status, reason, wait
+        return _Sent(status, reason, wait, detail)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -16,7 +16,9 @@ from gateway.store.rows import write
 from gateway.store.secrets import derive
 from gateway.store.store import Store
 from tests.cli.command import Ended, gateway, gateway_here
+from tests.delivery.certificates import Authority
 from tests.delivery.hook import serving
+from tests.delivery.issuer import Issuer, issuing
 from tests.store.samples import delivery, message, opened_call
 
 
@@ -27,7 +29,7 @@ async def test_taken(tmp_path: Path) -> None:
         assert ended.code == 0, ended.err
         assert ended.out.startswith("taken: HTTP 200 in ")
         ended = await posted(tmp_path, "test", "--json", **url)
-    assert set(ended.json) == {"ok", "status", "ms", "reason"}
+    assert set(ended.json) == {"ok", "status", "ms", "reason", "detail"}
     assert (ended.json["ok"], ended.json["status"], ended.json["reason"]) == (True, 200, None)
     assert [body["type"] for body in hook.bodies] == ["transcript", "transcript"]
 
@@ -51,6 +53,48 @@ async def test_nobody_there(tmp_path: Path) -> None:
     assert (ended.json["ok"], ended.json["status"]) == (False, None)
     assert ended.json["reason"]
     assert "hunter2" not in ended.out + ended.err
+
+
+async def test_what_is_wrong_with_tls_is_said_and_which_setting_may_help(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    ca = {"GATEWAY_WEBHOOK__CA": str(authority.ca)}
+    other = {"GATEWAY_WEBHOOK__CA": str(Authority(tmp_path, "other").ca)}
+    async with serving(tls=authority.server()) as hook:
+        known = {"GATEWAY_WEBHOOK__URL": hook.url}
+        ended = await posted(tmp_path, "test", **known)
+        assert ended.code == 1
+        assert "tls: unable to get local issuer certificate" in ended.err
+        assert "this system does not know its CA; GATEWAY_WEBHOOK__CA names" in ended.err
+        ended = await posted(tmp_path, "test", **known, **other)
+        assert "other.pem is not its CA; GATEWAY_WEBHOOK__CA names" in ended.err
+        ended = await posted(tmp_path, "test", "--json", **known)
+        assert ended.json["detail"] == "unable to get local issuer certificate"
+    async with serving(tls=authority.server(expired=True)) as hook:
+        ended = await posted(tmp_path, "test", GATEWAY_WEBHOOK__URL=hook.url, **ca)
+        assert "tls: certificate has expired" in ended.err
+        assert "GATEWAY_WEBHOOK__" not in ended.err
+    async with serving(tls=authority.demanding()) as hook:
+        ended = await posted(tmp_path, "test", GATEWAY_WEBHOOK__URL=hook.url, **ca)
+        assert "GATEWAY_WEBHOOK__CLIENT_CERT and GATEWAY_WEBHOOK__CLIENT_KEY" in ended.err
+
+
+async def test_a_token_that_cannot_be_had_is_said_without_a_promise(tmp_path: Path) -> None:
+    async def refuse(_issuer: Issuer) -> web.StreamResponse:
+        return web.json_response({"error": "invalid_client"}, status=401)
+
+    async with issuing(reply=refuse) as issuer, serving() as hook:
+        ended = await posted(
+            tmp_path,
+            "test",
+            GATEWAY_WEBHOOK__URL=hook.url,
+            GATEWAY_WEBHOOK__AUTH="oauth2",
+            GATEWAY_WEBHOOK__OAUTH2_TOKEN_URL=issuer.url,
+            GATEWAY_WEBHOOK__OAUTH2_CLIENT_ID="x",
+            GATEWAY_WEBHOOK__OAUTH2_CLIENT_SECRET="y",
+        )
+    assert ended.code == 1
+    assert "not taken: oauth2_status 401: invalid_client" in ended.err
+    assert "next try" not in ended.err
 
 
 async def test_no_webhook_is_set(tmp_path: Path) -> None:
@@ -112,6 +156,29 @@ async def test_failures_are_listed(tmp_path: Path) -> None:
             "at": "2026-03-02T12:00:00.123000+00:00",
         }
     ]
+
+
+async def test_what_waits_is_no_failure_and_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    store = await Store.open(f"sqlite:///{tmp_path / 'data/gateway.db'}", key=derive(KEY, "GATEWAY_STORE_KEY"))
+    call = await opened_call(store, "CA1")
+    said = message(call.call_id, 0)
+    async with store.engine.begin() as connection:
+        await connection.run_sync(write, [said, delivery(said, "pending")], store.cipher)
+    await store.close()
+    ended = await posted(tmp_path, "failures", "--guid", "CA1")
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "nothing failed and nothing was dropped; 1 wait to be posted\n"
+    ended = await posted(tmp_path, "failures", "--json")
+    assert ended.json == []
+
+
+async def test_a_call_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+    await stored(tmp_path)
+    for arguments in (("failures",), ("redeliver",)):
+        ended = await posted(tmp_path, *arguments, "--guid", "CA2", GATEWAY_WEBHOOK__URL="http://127.0.0.1:1/")
+        assert (ended.code, ended.out) == (2, "")
+        assert "--guid CA2: the database has no such call" in ended.err
 
 
 async def test_failures_are_posted_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gateway._version import __version__
 from gateway.config import WebhookSettings
 from gateway.delivery.backoff import Backoff
 from gateway.delivery.oauth2 import TokenError, TokenSource
@@ -68,6 +69,8 @@ async def test_a_post_carries_the_token_which_is_asked_for_once(authority: Autho
         # RFC 6749 §2.3.1: each part form-encoded, then base64.
         expected = base64.b64encode(b"gate+way:s3cret%2F%2B%3Avalue").decode()
         assert issuer.requests[0].headers["Authorization"] == f"Basic {expected}"
+        names = {request.headers["User-Agent"] for request in (*issuer.requests, *hook.requests)}
+        assert names == {f"gateway/{__version__}"}
 
 
 async def test_the_secret_can_go_in_the_form() -> None:
