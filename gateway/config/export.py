@@ -16,6 +16,12 @@ __all__ = ["ExportSettings", "FeedFormat"]
 FeedFormat = Literal["jsonl", "csv", "parquet"]
 
 
+# What buckets may be called, to Amazon S3 and to S3-compatible storage, which is not all as strict. The address of one
+# at Amazon is a host name.
+_BUCKET = re.compile(r"(?!(\d+\.){3}\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET_ELSEWHERE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+
+
 def _parted(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -83,6 +89,21 @@ class ExportSettings(Section):
             msg = "must be names parted by single slashes"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _in_a_bucket(self) -> Self:
+        if self.s3_bucket is None:
+            for name in ("prefix", "endpoint"):
+                if getattr(self, f"s3_{name}"):
+                    msg = f"GATEWAY_EXPORT__S3_{name.upper()}: goes with GATEWAY_EXPORT__S3_BUCKET, which is not set"
+                    raise ValueError(msg)
+        elif not (_BUCKET if self.s3_endpoint is None else _BUCKET_ELSEWHERE).fullmatch(self.s3_bucket):
+            msg = (
+                "GATEWAY_EXPORT__S3_BUCKET: is no bucket's name; it has 3 to 63 lower-case letters, digits, "
+                "hyphens and single dots, a letter or digit first and last"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _key_with_secret(self) -> Self:

@@ -21,6 +21,8 @@ __all__ = ["load", "variables"]
 _NO_SETTINGS = frozenset(
     {"GATEWAY_NO_EXTENSIONS", "GATEWAY_NATIVE_DIR", "GATEWAY_API_ID", "GATEWAY_API_SECRET", "GATEWAY_TEST_PROFILE"}
 )
+# How alike the last parts of two names are, from 0 to 1, for one to be a misspelling of the other.
+_LIKE = 0.6
 _BUILD_PREFIX = "GATEWAY_BUILD_"
 
 
@@ -68,12 +70,22 @@ def _refuse_unknown(names: Iterable[str]) -> None:
         ours = name.startswith(ENV_PREFIX) and not name.startswith(_BUILD_PREFIX)
         if not ours or name in known or name in _NO_SETTINGS:
             continue
-        # Without the prefix that all of them share, which would make any two names alike.
-        bare = [variable.removeprefix(ENV_PREFIX) for variable in known]
-        close = difflib.get_close_matches(name.removeprefix(ENV_PREFIX), bare, n=1, cutoff=0.7)
-        hint = f"did you mean {ENV_PREFIX}{close[0]}?" if close else "`gateway serve --help` lists them all"
+        close = _closest(name, known)
+        hint = f"did you mean {close}?" if close else "`gateway serve --help` lists them all"
         msg = f"{name}: is not a setting; {hint}"
         raise ConfigError(msg)
+
+
+def _closest(name: str, known: Iterable[str]) -> str | None:
+    """The variable that was most likely meant, if any is like it, in its section and in what follows."""
+    # Without the prefix that all of them share, which would make any two names alike.
+    bare = [variable.removeprefix(ENV_PREFIX) for variable in sorted(known)]
+    _, parted, wanted = name.removeprefix(ENV_PREFIX).partition("__")
+    for close in difflib.get_close_matches(name.removeprefix(ENV_PREFIX), bare, n=len(bare), cutoff=0.7):
+        last = close.rpartition("__")[2]
+        if not parted or difflib.SequenceMatcher(None, wanted, last).ratio() >= _LIKE:
+            return ENV_PREFIX + close
+    return None
 
 
 def _one_line(error: ValidationError) -> str:

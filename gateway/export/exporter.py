@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Self
 
 from gateway.config import Settings
+from gateway.errors import ConfigError
 from gateway.export.build import Builder, Plan
 from gateway.export.catalogue import Catalogue
 from gateway.export.formats import require
@@ -50,6 +52,8 @@ class Exporter:
         """
         require(settings.export.formats)
         folder = output or settings.export.directory or settings.data_dir / "feeds"
+        if output is None:
+            _check(folder, "GATEWAY_EXPORT__DIRECTORY" if settings.export.directory else "GATEWAY_DATA_DIR")
         storage = (
             Folder(folder)
             if output is not None
@@ -71,3 +75,14 @@ class Exporter:
         """
         links = Links(secret, self.settings.link_ttl)
         return Catalogue(self.storage, self.plan.formats, links, base)
+
+
+def _check(folder: Path, variable: str) -> None:
+    """Feeds are first made at night: that they cannot be is said at the start."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        msg = f"{variable}: {folder} cannot be written ({error.strerror}); name a directory we may write"
+        raise ConfigError(msg) from error

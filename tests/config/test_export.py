@@ -38,6 +38,14 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bucket", "endpoint"),
+    [("feeds", None), ("a.b-2.c", None), ("1" * 63, None), ("My_Bucket", "https://storage.example.com")],
+)
+def test_buckets(bucket: str, endpoint: str | None) -> None:
+    assert load(export={"s3_bucket": bucket, "s3_endpoint": endpoint}).export.s3_bucket == bucket
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("FORMATS", "xml", "GATEWAY_EXPORT__FORMATS"),
@@ -47,6 +55,23 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("S3_ENDPOINT", "ftp://storage", "GATEWAY_EXPORT__S3_ENDPOINT: must begin with http"),
         ("S3_PREFIX", "a/../b", "GATEWAY_EXPORT__S3_PREFIX: must be names"),
         ("S3_KEY", "id", "GATEWAY_EXPORT__S3_KEY and GATEWAY_EXPORT__S3_SECRET go together"),
+        ("S3_PREFIX", "a/b", "GATEWAY_EXPORT__S3_PREFIX: goes with GATEWAY_EXPORT__S3_BUCKET"),
+        ("S3_ENDPOINT", "http://storage", "GATEWAY_EXPORT__S3_ENDPOINT: goes with GATEWAY_EXPORT__S3_BUCKET"),
+        *[
+            ("S3_BUCKET", bucket, "GATEWAY_EXPORT__S3_BUCKET: is no bucket's name; it has 3 to 63")
+            for bucket in (
+                "My_Bucket",
+                "ab",
+                "a" * 64,
+                "-feeds",
+                "feeds.",
+                "a..b",
+                "10.0.0.1",
+                "s3://feeds",
+                "a/b",
+                "a b",
+            )
+        ],
         ("RETENTION_DAYS", "0", "GATEWAY_EXPORT__RETENTION_DAYS"),
         ("LINK_TTL", "604801", "GATEWAY_EXPORT__LINK_TTL"),
     ],

@@ -49,6 +49,19 @@ def test_an_output_stands_in_for_the_bucket(store: Store, tmp_path: Path) -> Non
     assert exporter.storage.root == tmp_path / "out"
 
 
+def test_a_directory_that_cannot_be_written_stops_the_start(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    there = tmp_path / "file/feeds"
+    for settings, variable in (
+        (load(export={"directory": there}), "GATEWAY_EXPORT__DIRECTORY"),
+        (load(data_dir=tmp_path / "file"), "GATEWAY_DATA_DIR"),
+        (load(export={"directory": tmp_path / "file"}), "GATEWAY_EXPORT__DIRECTORY"),
+    ):
+        with pytest.raises(ConfigError, match=f"^{variable}: .* cannot be written .*; name a directory"):
+            Exporter.open(settings, store)
+    assert Exporter.open(load(export={"directory": there}), store, tmp_path / "out").folder == tmp_path / "out"
+
+
 def test_a_format_that_is_not_there_stops_the_start(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
