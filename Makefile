@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-vad bench-redaction native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-vad bench-redaction fuzz native models clean
 
 setup: native models
 
@@ -33,6 +33,11 @@ test: setup lint
 
 test-fast: native
 	GATEWAY_TEST_PROFILE=quick $(BIN)/python -m pytest -m "not slow" -n auto
+
+# make fuzz SECONDS=3600: so long for each target, from the corpus in tests/fuzz.
+SECONDS ?= 60
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS)
 
 lint: native
 	$(BIN)/ruff check .
