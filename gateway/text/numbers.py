@@ -85,6 +85,7 @@ class Form(Enum):
     OH = auto()  # "oh": a digit only beside another number
     HOMOPHONE = auto()  # "for" between digits; made by gateway.text.runs
     MISHEARD = auto()  # "ball" between digits; made by gateway.text.misheard
+    ORDINAL = auto()  # "seventh" beside digits; made by gateway.text.ordinals
 
 
 @dataclass(frozen=True, slots=True)

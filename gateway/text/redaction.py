@@ -41,6 +41,7 @@ from gateway.text.memory import REMEMBERED, Memory, Said, is_mostly_numbers
 from gateway.text.mentions import Mention, find_mentions
 from gateway.text.names import learned_from
 from gateway.text.numbers import Element, Token, elements, tokenize
+from gateway.text.ordinals import with_ordinals
 from gateway.text.password import names_the_last
 from gateway.text.pieces import LONGEST, Pieces, cut
 from gateway.text.policy import DEFAULT, Entity, Policy
@@ -151,18 +152,15 @@ class Redactor:
         if len(text) > LONGEST:
             return self.preview(text[:LONGEST], role) + mask_characters(text[LONGEST:])
         tokens = tokenize(text)
-        numbers = elements(text, tokens)
         mentions = find_mentions(text)
         before = self._conversation
+        asked = before.request is not None or any(opens(one, self.policy) for one in mentions)
+        numbers = with_ordinals(text, tokens, elements(text, tokens), alone=asked, unfinished=True)
         context = Context(role, mentions, before.topics, before.passwords, before.names, unfinished=True)
         spans = find(text, tokens, numbers, context, self.policy)
         if Entity.EMAIL in self.policy:
             spans = _merged([*spans, *(Hidden(start, end, Entity.EMAIL) for start, end in hide_addresses(text))])
-        sensitive = (
-            before.request is not None
-            or before.chain(role).digits != ""
-            or any(opens(one, self.policy) for one in mentions)
-        )
+        sensitive = asked or before.chain(role).digits != ""
         cuts = [(one.start, one.end) for one in spans]
         changes = hide_numbers(text, tokens, numbers, cuts, sensitive=sensitive)
         shown = apply(text, changes + edits(text, numbers, spans, ()))
@@ -171,12 +169,16 @@ class Redactor:
     def _read(self, text: str, role: Role) -> _Read:
         before = self._conversation
         tokens = tokenize(text)
-        numbers = elements(text, tokens)
+        numbers: Sequence[Element] = elements(text, tokens)
         mentions = find_mentions(text)
+        named = any(opens(one, self.policy) for one in mentions)
+        sensitive = named or before.request is not None
+        if sensitive:
+            waits = named or (before.request is not None and not before.request.complete)
+            numbers = with_ordinals(text, tokens, numbers, alone=waits)
         context = Context(role, mentions, before.topics, before.passwords, before.names)
         spans = find(text, tokens, numbers, context, self.policy)
         cuts = [(one.start, one.end) for one in spans]
-        sensitive = before.request is not None or any(opens(one, self.policy) for one in mentions)
         eager = sensitive or before.chain(role).digits != ""
         runs = find_runs(text, tokens, numbers, cuts, eager=eager) if numbers else []
         return _Read(text, role, tokens, numbers, mentions, spans, runs)
