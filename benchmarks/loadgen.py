@@ -32,7 +32,7 @@ from gateway.peers.emitter import FRAME_MS, Ending, Form, Identity, Manner, clos
 from gateway.peers.receiver import Receiver
 from gateway.peers.recording import Recording
 
-__all__ = ["MAX_CALLS", "MAX_SECONDS", "Load", "Plan", "Progress"]
+__all__ = ["MAX_CALLS", "MAX_SECONDS", "Load", "Plan", "Progress", "raise_descriptor_limit"]
 
 MAX_CALLS = 5000
 MAX_SECONDS = 3600
@@ -233,7 +233,7 @@ class Load:
             GatewayError: the gateway cannot be reached, or the webhook port cannot be had.
         """
         plan = self.plan
-        _raise_descriptor_limit(3 * plan.calls + SPARE_DESCRIPTORS)
+        raise_descriptor_limit(3 * plan.calls + SPARE_DESCRIPTORS)
         async with (
             Receiver(plan.webhook_port, self.tally.post) as receiver,
             GatewayClient(plan.url, plan.api_id, plan.api_secret, plan.context) as gateway,
@@ -373,7 +373,7 @@ class Load:
         return {"begin": begin, "end": end, "latencyMs": asdict(self.tally.between(begin, end))}
 
 
-def _raise_descriptor_limit(wanted: int) -> None:
+def raise_descriptor_limit(wanted: int) -> None:
     """As far as this process may; sockets that find none fail and are counted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:

@@ -182,7 +182,7 @@ class MediaSocket(asyncio.Protocol):
         self._closing = True
         if self._transport is None or self._ended.done():
             return
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is State.OPEN and not self._transport.is_closing():
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
         await asyncio.wait([self._ended], timeout=seconds)

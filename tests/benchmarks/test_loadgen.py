@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 
 from benchmarks import loadgen
 from benchmarks.loadgen import Load, Plan
+from gateway._native import NO_EXTENSIONS
 from gateway.errors import PeerError, UsageError
 from gateway.participants import Track
+from gateway.peers.emitter import Ending, Form, Manner
 from gateway.peers.recording import Recording
+from tests.harness import gateway_running, settings_for
 from tests.peers.peer import Peer, serving, transcript
 
 ENDS = {Track.INBOUND: (200,), Track.OUTBOUND: (500,)}
@@ -93,6 +97,52 @@ async def test_a_run_without_transcripts_is_bad_unless_none_are_awaited() -> Non
 
 
 @pytest.mark.parametrize(
+    ("wrong", "share"),
+    [
+        ({"manner": Manner(first_timestamp_ms=9000)}, 1.0),
+        ({"manner": Manner(jitter_ms=400)}, 1.0),
+        ({"manner": Manner(drop=0.4)}, 0.6),
+        ({"manner": Manner(send_silence=False)}, 0.5),
+        ({"manner": Manner(stall_at_ms=200, stall_ms=600)}, 1.0),
+        ({"manner": Manner(ending=Ending.CLOSE)}, 1.0),
+        ({"manner": Manner(ending=Ending.RESET)}, 1.0),
+        ({"odd": True}, 1.0),
+        ({"gated": True}, 1.0),
+        ({"coalesced": True}, 1.0),
+    ],
+    ids=[
+        "late first timestamp",
+        "jitter",
+        "gaps",
+        "no silence",
+        "stall",
+        "close",
+        "reset",
+        "odd",
+        "gated",
+        "coalesced",
+    ],
+)
+async def test_a_gateway_loses_nothing_however_the_wire_behaves(
+    wrong: dict[str, Any], share: float, tmp_path: Path
+) -> None:
+    pcm = np.where(np.arange(8000) < 4000, 9000, 0).astype(np.int16)
+    call = Recording({Track.INBOUND: pcm, Track.OUTBOUND: pcm})
+    async with gateway_running(settings_for(tmp_path)) as customer:
+        key = (customer.key.api_id, customer.key.api_secret)
+        url = customer.gateway.public_url_of("http")
+        report = await Load(Plan(url, *key, call, ENDS, 4, 0.0, 1.0, transcripts=False, **wrong)).run()
+    assert [reason for reason in report["bad"] if not reason.startswith("void")] == []
+    assert report["calls"] == {"asked": 4, "done": 4, "errors": {}}
+    assert report["dropped"] == {}
+    media = report["messages"]["sent"] - 4 * 4
+    assert report["messages"]["lost"] == 0
+    assert media == pytest.approx(share * 400, rel=0.15, abs=8)
+    assert report["server"]["cpuUsPerMessage"] >= 0
+    assert report["generator"]["native"] is not NO_EXTENSIONS
+
+
+@pytest.mark.parametrize(
     ("peer", "kind"),
     [
         (Peer(refuse_upgrade=503), "upgrade 503"),
@@ -113,10 +163,20 @@ async def test_nobody_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"calls": 0}, {"calls": 5001}, {"ramp": -1}, {"duration": 0}, {"duration": 3601}, {"gain_db": 25}]
+    "wrong",
+    [
+        {"calls": 0},
+        {"calls": 5001},
+        {"ramp": -1},
+        {"duration": 0},
+        {"duration": 3601},
+        {"gain_db": 25},
+        {"manner": Manner(drop=1.5)},
+        {"manner": Manner(form=Form.MINIMAL)},
+    ],
 )
 def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--(calls|ramp|gain)"):
+    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps)|Twilio's form"):
         plan(Peer(url="http://127.0.0.1:1"), **wrong)
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import uvloop
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from benchmarks import loadgen
 from gateway.cli.main import app
 from gateway.errors import PeerError, UsageError
+from tests.harness import Customer, gateway_running, settings_for
 from tests.peers.peer import Peer
 
 KEY = ("--api-id", "id", "--api-secret", "secret")
@@ -56,3 +62,59 @@ def test_the_command_reports_and_its_exit_code_tells(
     peer_in_thread.lose = 0
     shown = invoke(*quiet)
     assert "104 sent, 0 lost" in shown.stdout
+
+
+@pytest.fixture
+def gateway_in_thread(tmp_path: Path) -> Iterator[Customer]:
+    """A real gateway beside the command, which brings its own loop."""
+    up, down, there = threading.Event(), threading.Event(), []
+
+    async def serve() -> None:
+        async with gateway_running(settings_for(tmp_path)) as customer:
+            there.append(customer)
+            up.set()
+            await asyncio.get_running_loop().run_in_executor(None, down.wait)
+
+    thread = threading.Thread(target=uvloop.run, args=(serve(),))
+    thread.start()
+    assert up.wait(30)
+    # What the gateway logs would come between what the command prints, which runs in this process.
+    with capture_logs():
+        yield there[0]
+    down.set()
+    thread.join(30)
+
+
+def test_a_gateway_loses_nothing_of_twenty_calls(gateway_in_thread: Customer, call_file: Path) -> None:
+    key = ("--api-id", gateway_in_thread.key.api_id, "--api-secret", gateway_in_thread.key.api_secret)
+    url = gateway_in_thread.gateway.public_url_of("http")
+    run = (str(call_file), *key, "--url", url, "--calls", "20", "--ramp", "0.5", "--duration", "2")
+    done = invoke(*run, "--webhook-port", "0", "--no-transcripts", "--stall-at", "0.5", "--stall", "0.3", "--json")
+    report = json.loads(done.stdout)
+    assert report["messages"] == {"sent": 20 * 204, "counted": 20 * 204, "lost": 0}
+    assert report["calls"] == {"asked": 20, "done": 20, "errors": {}}
+    assert report["server"]["ticks"] > 0
+    # A busy machine may void the run; nothing else may be wrong with it, and the exit code tells either.
+    assert [reason for reason in report["bad"] if not reason.startswith("void")] == []
+    assert done.exit_code == (1 if report["void"] else 0)
+
+
+def test_the_wire_misbehaves_as_asked_for(
+    peer_in_thread: Peer, call_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loadgen, "SETTLE_SECONDS", 0.2)
+    run = (str(call_file), *KEY, "--url", peer_in_thread.url, "--calls", "1", "--ramp", "0", "--duration", "1")
+    wrong = ("--first-timestamp", "5000", "--jitter", "0", "--gaps", "0.5", "--odd", "--ending", "close", "--gated")
+    invoke(*run, "--webhook-port", "0", *wrong, "--coalesced")
+    (socket,) = peer_in_thread.sockets
+    media = [event["media"] for event in socket.events("media")]
+    assert 20 < len(media) < 80
+    assert all(int(one["timestamp"]) % 20 == 0 and int(one["timestamp"]) >= 5000 for one in media)
+    assert len({len(one["payload"]) for one in media}) > 5
+    assert socket.events("stop") == []
+    assert socket.close_code == 1000
+    assert peer_in_thread.requests == []
+    invoke(*run, "--webhook-port", "0", "--no-silence", "--ending", "reset", "--no-transcripts")
+    socket = peer_in_thread.sockets[1]
+    assert socket.events("media") == []
+    assert socket.close_code == 1006
