@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from gateway.cli.asking import URL, Url, here
 from gateway.cli.console import err, out, print_json
 from gateway.errors import PeerError, UsageError
 from gateway.participants import RedactionOutput, Role, Track
@@ -229,7 +230,7 @@ def simulate(
     file: Annotated[
         Path, typer.Argument(metavar="FILE.wav", help="One channel: inbound. Two: left inbound, right outbound.")
     ],
-    url: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8080",
+    url: Url = URL,
     api_id: Annotated[str | None, typer.Option(envvar="GATEWAY_API_ID", show_envvar=True)] = None,
     api_secret: Annotated[str | None, typer.Option(envvar="GATEWAY_API_SECRET", show_envvar=True)] = None,
     redaction_output: Annotated[RedactionOutput | None, typer.Option(help="Which texts come back.")] = None,
@@ -256,6 +257,7 @@ def simulate(
         raise UsageError(f"--sockets {sockets!r}: must be one or two")
     if detailed_token and redaction_output is not RedactionOutput.UNREDACTED:
         raise UsageError("--detailed-token: words would show what is hidden; add --redaction-output unredacted")
+    url = url or here()
     key = client.credentials(url, api_id, api_secret)
     plan = Plan(
         url, *key, recording.load(file), Identity.random(guid), customer_id, agent_id, redaction_output, detailed_token,

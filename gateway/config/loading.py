@@ -19,7 +19,14 @@ __all__ = ["load", "variables"]
 
 # Variables that are read elsewhere: by the chooser of kernels, the command line's client, the tests, the build.
 _NO_SETTINGS = frozenset(
-    {"GATEWAY_NO_EXTENSIONS", "GATEWAY_NATIVE_DIR", "GATEWAY_API_ID", "GATEWAY_API_SECRET", "GATEWAY_TEST_PROFILE"}
+    {
+        "GATEWAY_NO_EXTENSIONS",
+        "GATEWAY_NATIVE_DIR",
+        "GATEWAY_URL",
+        "GATEWAY_API_ID",
+        "GATEWAY_API_SECRET",
+        "GATEWAY_TEST_PROFILE",
+    }
 )
 # How alike the last parts of two names are, from 0 to 1, for one to be a misspelling of the other.
 _LIKE = 0.6

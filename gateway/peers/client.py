@@ -176,7 +176,23 @@ class GatewayClient:
         except TimeoutError as error:
             raise PeerError(f"{what}: no answer from {self.url} in {TIMEOUT_SECONDS:.0f} s") from error
         except aiohttp.ClientError as error:
-            raise PeerError(f"no gateway at {self.url}: {error}") from error
+            raise PeerError(f"no gateway at {self.url}: {_plainly(error)}") from error
+
+
+def _plainly(error: aiohttp.ClientError) -> str:
+    """Why there is no connection; aiohttp's own words speak of its TLS settings, over plain HTTP too."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as refused):
+            return f"its certificate is not trusted ({refused.verify_message}); --ca names the PEM file of its CA"
+        case aiohttp.ClientSSLError():
+            return "it does not speak TLS as we do; is it an http:// address?"
+        case aiohttp.ClientConnectorDNSError():
+            return "there is no such host"
+        case aiohttp.ClientConnectorError(os_error=OSError(errno=int(number))):
+            return os.strerror(number).lower()
+        case aiohttp.ServerDisconnectedError():
+            return "it closed the connection without an answer; is it an https:// address?"
+    return str(error)
 
 
 def _dumps(value: object) -> str:

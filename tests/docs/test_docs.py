@@ -41,7 +41,7 @@ PAGES = [
 ]
 FILES = [*PAGES, *sorted(path for path in (ROOT / "deploy").iterdir() if path.is_file())]
 # Names with the prefix that are no settings: the simulator's key, and the switch to the Python twins.
-OTHER_VARIABLES = {"GATEWAY_API_ID", "GATEWAY_API_SECRET", "GATEWAY_NO_EXTENSIONS"}
+OTHER_VARIABLES = {"GATEWAY_API_ID", "GATEWAY_API_SECRET", "GATEWAY_NO_EXTENSIONS", "GATEWAY_URL"}
 
 
 def name(path: Path) -> str:

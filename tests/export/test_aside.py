@@ -113,7 +113,7 @@ async def test_a_storage_that_refuses_is_told(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, directory=tmp_path / "file")
     (tmp_path / "file").write_text("")
     async with opened(settings) as (_, account_id):
-        with pytest.raises(StoreError, match="GATEWAY_EXPORT__DIRECTORY: .* cannot be written"):
+        with pytest.raises(StoreError, match=r"GATEWAY_EXPORT__DIRECTORY: .* cannot be written"):
             await Aside(settings).build(account_id, DAY, PLAN)
 
 

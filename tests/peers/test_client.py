@@ -82,7 +82,10 @@ async def test_all_pages_of_a_list_are_read() -> None:
 
 async def test_nobody_there() -> None:
     async with GatewayClient("http://127.0.0.1:1", "id", "secret") as gateway:
-        with pytest.raises(PeerError, match=r"no gateway at http://127\.0\.0\.1:1"):
+        with pytest.raises(PeerError, match=r"no gateway at http://127\.0\.0\.1:1: connection refused$"):
+            await gateway.stream_url()
+    async with GatewayClient("http://nowhere.invalid", "id", "secret") as gateway:
+        with pytest.raises(PeerError, match="there is no such host"):
             await gateway.stream_url()
 
 
