@@ -34,7 +34,19 @@ async def test_a_locked_one(place: Place) -> None:
     assert ended.err.startswith("error: CVV was refused: 403-01 Forbidden: CVV is locked")
 
 
+async def test_of_several_each_is_reported(place: Place) -> None:
+    await place.ask("redaction", "enable", "EMAIL")
+    ended = await place.ask("redaction", "disable", "CVV", "EMAIL", "NOPE")
+    assert (ended.code, ended.out) == (2, "")
+    assert "no such entity: NOPE" in ended.err
+    assert (await place.store.configuration(place.key.account_id)).redaction == {"EMAIL": True}
+    ended = await place.ask("redaction", "disable", "CVV", "EMAIL")
+    assert ended.code == 1
+    assert "CVV was refused: 403-01" in ended.err
+    assert [line.split()[:2] for line in ended.out.splitlines()[1:]] == [["EMAIL", "no"]]
+
+
 async def test_an_unknown_one(place: Place) -> None:
     ended = await place.ask("redaction", "enable", "a/b?c")
-    assert ended.code == 1
-    assert ended.err.startswith("error: A/B?C was refused: 404-01 ")
+    assert ended.code == 2
+    assert ended.err.startswith("error: no such entity: A/B?C; nothing was changed")
