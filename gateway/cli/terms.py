@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
+from rich.text import Text
 
 from gateway.api.schemas import NewCustomVocabulary
+from gateway.cli.console import err
 from gateway.cli.vocabulary import read_phrases
 from gateway.errors import UsageError
 from gateway.speech.vocabulary import MAX_ENTRIES, Phrase, Vocabulary
@@ -26,7 +28,7 @@ def policy_of(hide: Sequence[str], show: Sequence[str]) -> Policy:
     shown = {_entity("--show", name) for name in show}
     for entity in shown:
         if ENTITIES[entity].locked:
-            raise UsageError(f"--show {entity}: is always hidden")
+            raise UsageError(f"--show {entity}: is locked: it is hidden always, and cannot be shown; leave it out")
         if entity in hidden:
             raise UsageError(f"--hide {entity} and --show {entity}: leave one out")
     return Policy((DEFAULT.active | hidden) - shown)
@@ -40,22 +42,33 @@ def _entity(option: str, name: str) -> Entity:
 
 
 def vocabulary_of(file: Path | None) -> Vocabulary:
-    """The phrases of a file such as `gateway vocabulary import` reads, within the configuration API's limits.
+    """The phrases of a file as `gateway vocabulary import` takes them, within the configuration API's limits.
+
+    Entries that it would refuse are left out, each with a line on standard error.
 
     Raises:
-        UsageError: it cannot be read, holds something else, or too much.
+        UsageError: it cannot be read, holds something else, or nothing that can be taken.
     """
     if file is None:
         return ()
     entries = read_phrases(file)
-    if len(entries) > MAX_ENTRIES:
-        raise UsageError(f"{file}: holds {len(entries)} phrases; there may be {MAX_ENTRIES}")
     phrases: dict[str, Phrase] = {}
     for number, (phrase, sounds) in enumerate(entries, 1):
         try:
             entry = NewCustomVocabulary.model_validate({"phrase": phrase, "soundsLike": sounds})
         except ValidationError as error:
             first = error.errors()[0]
-            raise UsageError(f"{file}, entry {number}: {first['loc'][0]}: {first['msg']}") from None
-        phrases.setdefault(entry.phrase.casefold(), Phrase(entry.phrase, tuple(entry.sounds_like)))
+            _leave_out(file, number, f"{first['loc'][0]}: {first['msg']}")
+            continue
+        key = entry.phrase.casefold()
+        if len(phrases) == MAX_ENTRIES and key not in phrases:
+            _leave_out(file, number, f"there may be {MAX_ENTRIES} phrases")
+            continue
+        phrases.setdefault(key, Phrase(entry.phrase, tuple(entry.sounds_like)))
+    if entries and not phrases:
+        raise UsageError(f"{file}: holds no phrase that can be taken")
     return tuple(phrases.values())
+
+
+def _leave_out(file: Path, number: int, reason: str) -> None:
+    err.print(Text(f"{file}, entry {number} is left out: {reason}"), soft_wrap=True)

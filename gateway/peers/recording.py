@@ -125,7 +125,7 @@ def load(path: Path) -> Recording:
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; name a WAV file, 8 kHz with one or two channels")
+        raise UsageError(f"{path}: no such file; name a recording with one or two channels (WAV, FLAC, MP3 …)")
     if not path.stat().st_size:
         raise UsageError(f"{path}: is empty (0 bytes)")
     subtype = _HEADERLESS.get(path.suffix.lower())

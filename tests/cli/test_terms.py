@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_entities_are_added_to_the_defaults_and_taken_from_them() -> None:
 def test_what_cannot_be_set() -> None:
     with pytest.raises(UsageError, match="--show 'SHOES': must be one of CREDIT_CARD_NUMBER"):
         policy_of((), ["SHOES"])
-    with pytest.raises(UsageError, match="--show CVV: is always hidden"):
+    with pytest.raises(UsageError, match="--show CVV: is locked"):
         policy_of((), ["CVV"])
     with pytest.raises(UsageError, match="leave one out"):
         policy_of(["EMAIL"], ["EMAIL"])
@@ -34,16 +35,29 @@ def test_phrases_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "says", "taken"),
     [
-        ("Quonset\n...\n", "entry 2: phrase: .*must hold a letter"),
-        ("Quonset,a,b,c,d,e,f\n", "entry 1: soundsLike: .*at most 5"),
-        ("x" * 256, "entry 1: phrase: .*at most 255"),
-        ("\n".join(f"word {number}" for number in range(201)), "holds 201 phrases; there may be 200"),
+        ("Quonset\n...\n", "entry 2 is left out: phrase: .*must hold a letter", 1),
+        ("Quonset,a,b,c,d,e,f\nHarbor\n", "entry 1 is left out: soundsLike: .*at most 5", 1),
+        ("Harbor\n" + "x" * 256, "entry 2 is left out: phrase: .*at most 255", 1),
+        (
+            "\n".join(f"word {number}" for number in range(201)) + "\nWord 7",
+            "entry 201 is left out: there may be 200 phrases\n$",
+            200,
+        ),
     ],
 )
-def test_the_limits_are_those_of_the_api(content: str, says: str, tmp_path: Path) -> None:
+def test_what_an_import_would_refuse_is_left_out(
+    content: str, says: str, taken: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "words.csv"
     file.write_text(content)
-    with pytest.raises(UsageError, match=says):
+    assert len(vocabulary_of(file)) == taken
+    assert re.search(says, capsys.readouterr().err)
+
+
+def test_a_file_of_which_nothing_can_be_taken(tmp_path: Path) -> None:
+    file = tmp_path / "words.csv"
+    file.write_text("...\n")
+    with pytest.raises(UsageError, match="holds no phrase that can be taken"):
         vocabulary_of(file)

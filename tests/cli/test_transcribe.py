@@ -176,7 +176,7 @@ def test_without_a_recognizer_there_is_nothing_to_do(quiet_file: Path, monkeypat
 async def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     ended = await gateway("transcribe", "none.wav", cwd=tmp_path)
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "error: none.wav: no such file; name a WAV file, 8 kHz with one or two channels\n"
+    assert ended.err == "error: none.wav: no such file; name a recording with one or two channels (WAV, FLAC, MP3 …)\n"
 
 
 # --- the real models --------------------------------------------------------------------------------------------
