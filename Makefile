@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group build --group test --group lint
 	touch $@
 
-$(NATIVE): $(STAMP) setup.py $(wildcard native/*.pyx native/*.pxd native/*.h benchmarks/native/*.pyx)
+$(NATIVE): $(STAMP) setup.py $(wildcard native/*.pyx native/*.pxd native/*.h benchmarks/native/*.pyx benchmarks/native/*.pxi)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable .
 	touch $@
 
