@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
-import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,6 +31,7 @@ from gateway.delivery.webhook import WebhookPublisher
 from gateway.errors import ConfigError, SealedError
 from gateway.export.aside import Aside
 from gateway.export.exporter import Exporter
+from gateway.server.boot import alone, first_key
 from gateway.server.connection import ConnectionServices, MediaConnection
 from gateway.server.front import KEEPALIVE_S, MediaRoute, listen, raise_descriptor_limit
 from gateway.server.handshake import Doorkeeper
@@ -58,9 +56,6 @@ CLOSING_S = 5.0
 
 REQUESTS_S = 5.0
 """How long requests that are being answered may take when the gateway ends."""
-
-LOCK_FILE = "gateway.lock"
-"""In the data directory; locked while a gateway runs on it. The commands take no lock: they may run beside it."""
 
 LAST_POSTS_S = 2.0
 """How long posts that wait may take when the gateway ends; the rest become drop records."""
@@ -205,7 +200,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     """
     raise_descriptor_limit()
     async with AsyncExitStack() as stack:
-        stack.enter_context(_alone(settings.data_dir))
+        stack.enter_context(alone(settings.data_dir))
         key = store_key(settings)
         store = await Store.open(settings.resolved_database_url, key=key)
         stack.push_async_callback(store.close)
@@ -254,38 +249,6 @@ async def _check_key(store: Store) -> None:
         await store.check_key()
     except SealedError as error:
         log.error("what is stored cannot be opened; unredacted texts of earlier calls are not shown", reason=str(error))
-
-
-@contextlib.contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory against other gateways; a kill lets go of it, too.
-
-    Raises:
-        ConfigError: another one has it, or it cannot be locked.
-    """
-    path = data_dir / LOCK_FILE
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        msg = f"GATEWAY_DATA_DIR: {path} cannot be made ({error.strerror}); name a directory we may write"
-        raise ConfigError(msg) from error
-    try:
-        _lock(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        msg = f"GATEWAY_DATA_DIR: another gateway runs on {path.parent}; stop it, or name another directory"
-        raise ConfigError(msg) from None
-    except OSError as error:
-        msg = f"GATEWAY_DATA_DIR: {path} cannot be locked ({error.strerror}); name a directory of a local disk"
-        raise ConfigError(msg) from error
 
 
 async def _listen(gateway: Gateway, runner: web.AppRunner) -> asyncio.Server:
@@ -356,7 +319,7 @@ async def serve(settings: Settings) -> None:
     async with running(settings) as gateway:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, gateway.stopping.set)
-        await _first_key(gateway)
+        await first_key(gateway.store, settings.data_dir)
         # What the start has made stays: a full collection that looks through it all held the loop for 0.1 s.
         gc.collect()
         gc.freeze()
@@ -380,30 +343,3 @@ async def serve(settings: Settings) -> None:
     log.info("stopped")
     if gateway.failed is not None:
         raise gateway.failed
-
-
-async def _first_key(gateway: Gateway) -> None:
-    """On a store without keys make one: shown once on a terminal, else left in a file of the data directory."""
-    if await gateway.store.has_keys():
-        return
-    key = await gateway.store.create_key("first")
-    first_key(gateway.settings.data_dir / "first-key.json", key.api_id, key.api_secret)
-
-
-def first_key(path: Path, api_id: str, api_secret: str) -> None:
-    """Hand the first key over."""
-    import sys
-
-    import orjson
-
-    document = orjson.dumps({"apiId": api_id, "apiSecret": api_secret}) + b"\n"
-    if sys.stderr.isatty():
-        sys.stderr.write(
-            f"\n  First API key (shown once; `gateway keys create` makes more). For the other terminal:\n"
-            f"    export GATEWAY_API_ID={api_id} GATEWAY_API_SECRET={api_secret}\n\n"
-        )
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(document)
-    log.info("first API key written", path=str(path))
