@@ -33,7 +33,7 @@ def test_a_data_directory_is_one_gateways(tmp_path: Path) -> None:
 
 def test_a_data_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="GATEWAY_DATA_DIR: .* cannot be made"), alone(tmp_path / "file" / "data"):
+    with pytest.raises(ConfigError, match=r"GATEWAY_DATA_DIR: .* cannot be made"), alone(tmp_path / "file" / "data"):
         pass
 
 
