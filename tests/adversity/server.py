@@ -80,6 +80,13 @@ class Server:
         async with self._session.request(method, self.url + path, headers=self._headers, **kwargs) as response:
             return response.status, json.loads(await response.read())
 
+    async def metric(self, name: str) -> dict[str, float]:
+        """A metric's values by their labels, as the exposition writes those: ``""`` without any."""
+        async with self._session.get(self.url + "/metrics") as response:
+            lines = (await response.text()).splitlines()
+        pairs = (line.rpartition(" ")[::2] for line in lines if line.startswith((name + " ", name + "{")))
+        return {labelled.removeprefix(name): float(value) for labelled, value in pairs}
+
     async def stream_url(self) -> str:
         _, body = await self.request("GET", "/mg-autotranscribe/v1/twilio-media-stream-url")
         return str(body["streamingUrl"])
