@@ -63,8 +63,8 @@ Keep secrets out of the file: give them as environment variables, which the serv
 only it may read (see [operating](operating.md)).
 
 `gateway calls`, `redaction`, `vocabulary` and `simulate` ask a running gateway at `--url`, else at `GATEWAY_URL`, else
-where the environment's `GATEWAY_HOST` and `GATEWAY_PORT` say (https where `GATEWAY_TLS__CERT` is set); with `--api-id` and
-`--api-secret`, else with `GATEWAY_API_ID` and `GATEWAY_API_SECRET`. `GATEWAY_URL` and the key mean nothing to `serve`.
+where the environment's `GATEWAY_HOST` and `GATEWAY_PORT` say (https where `GATEWAY_TLS__CERT` is set); with `--api-id`
+and `--api-secret`, else with `GATEWAY_API_ID` and `GATEWAY_API_SECRET`. `GATEWAY_URL` and the key are not for `serve`.
 """
 
 
