@@ -104,6 +104,9 @@ _NO_STREET = compiled(
 )
 # Of a flat only behind its street.
 _ANY_NUMBER = compiled(r"[\s,.]*(?:(?:in|and|it's)\s+)?(?:number|#)", re.IGNORECASE)
+_BEGUN_WORD = r"(?:\d+(?:st|nd|rd|th)\b|[^\W\d][\w'’-]*)"
+# Behind a house number: the words that the text may still make a street's name.
+_BEGUN = compiled(rf"[\s,]+{_BEGUN_WORD}(?:\s+{_BEGUN_WORD}){{0,3}}")
 # What would make a street, or a town, of an unfinished text.
 _ENDS = (" Street", ", Maine")
 _MOST_DIGITS = 6
@@ -116,6 +119,9 @@ def find_places(text: str, _tokens: Sequence[Token], numbers: Sequence[Element],
     topic, mail = context.topics.get(Entity.ADDRESS), context.topics.get(Entity.EMAIL)
     asked = topic is not None and topic.by is context.role and (mail is None or mail.ago != topic.ago)
     spans = _find(text, numbers, asked=asked)
+    if context.unfinished and (asked or _NAMES_ADDRESS.search(text) is not None):
+        begun = (_BEGUN.match(text, end) for _, end in _houses(text, numbers))
+        spans += [match.span() for match in begun if match is not None]
     for after in _ENDS if context.unfinished else ():
         spans += [(start, min(end, len(text))) for start, end in _find(text + after, numbers, asked=asked)]
     found: list[Hidden] = []

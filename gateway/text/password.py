@@ -189,11 +189,12 @@ def _is_strange(token: Token) -> bool:
     return not is_plain(token.word)
 
 
-def _strange(text: str, start: int, tokens: Sequence[Token]) -> list[_Span]:
+def _strange(text: str, start: int, tokens: Sequence[Token], *, unfinished: bool = False) -> list[_Span]:
     """From the first to the last word that is no talk, in a short turn that is no question."""
     following = tokens[_index(tokens, start) :]
     strange = [token for token in following if _is_strange(token)]
-    if not strange or len(following) > _MOST_WORDS or text.rstrip().endswith("?"):
+    asks = text.rstrip().endswith("?") and not unfinished
+    if not strange or len(following) > _MOST_WORDS or asks:
         return []
     return [(strange[0].start, strange[-1].end)]
 
@@ -263,13 +264,15 @@ def _answer(text: str, tokens: Sequence[Token], *, answered: bool, unfinished: b
         start = _skip(cues.FILLERS, text, later.end())
         if answered or cues.NO_VALUE.match(text, start):
             return []
-    elif not unfinished and cues.EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
-        return [] if answered else _strange(text, start, tokens)
+    elif cues.EVASIONS.match(text, start) and not _is_spelled(tokens, start, len(text)):
+        return [] if answered else _strange(text, start, tokens, unfinished=unfinished)
     span = _value(text, start, tokens, unfinished=unfinished)
-    if span is None or unfinished or _is_spelled(tokens, *span):
+    if span is None or _is_spelled(tokens, *span):
         return [] if span is None else [span]
     if answered:
         return [span] if told and corrected else []
+    if unfinished:
+        return [span]
     words = _words(tokens, span)
     return [span] if (told or len(words) <= _MOST_WORDS) and not all(map(is_plain, words)) else []
 

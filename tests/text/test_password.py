@@ -145,7 +145,10 @@ def test_a_password_is_known_again() -> None:
 def test_of_an_unfinished_text_nothing_behind_the_announcement_is_shown() -> None:
     assert found("my password is not", unfinished=True) == []
     assert found("my password is blue horse and I", unfinished=True) == ["blue horse and I"]
-    assert found("I was", asked=ASKED, unfinished=True) == ["I was"]
+    assert found("blue horse and I", asked=ASKED, unfinished=True) == ["blue horse and I"]
+    # What begins like no answer: the words that are no talk, as in the final text.
+    assert found("I was", asked=ASKED, unfinished=True) == []
+    assert found("I was bluebird", asked=ASKED, unfinished=True) == ["bluebird"]
 
 
 @pytest.mark.parametrize(

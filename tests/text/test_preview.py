@@ -149,3 +149,28 @@ def test_a_preview_of_the_whole_text_never_shows_more_than_the_final(before: lis
 
 def _words(text: str) -> Counter[str]:
     return Counter(token.word for token in tokenize(text))
+
+
+def test_after_a_password_was_told_turns_are_shown_again() -> None:
+    redactor = Redactor(EVERYTHING)
+    redactor.redact("What's your password?", Role.AGENT)
+    assert redactor.redact("It's blue horse.", CUSTOMER).text == "It's #### #####."
+    redactor.redact("Thanks, I have that.", Role.AGENT)
+    assert redactor.preview("my router broke down last", CUSTOMER) == "my router broke down last"
+    assert redactor.preview("no, it's green", CUSTOMER) == "no, it's #####"
+    assert redactor.preview("g r e", CUSTOMER) == "# # #"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # The recognizer may still write "street".
+        ("I live at 12 maple streets.", "I live at ## ##### #######."),
+        ("my address is twelve oak tree", "my address is ## ### ####"),
+        ("I live at 12 maple, so please hurry", "I live at ## #####, so please hurry"),
+        # Without a cue only what the final text would hide.
+        ("it weighs 12 something", "it weighs ## something"),
+    ],
+)
+def test_words_behind_a_house_number_are_hidden_where_an_address_is_told(text: str, shown: str) -> None:
+    assert Redactor(EVERYTHING).preview(text, CUSTOMER) == shown
