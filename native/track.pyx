@@ -16,7 +16,7 @@ from gateway.errors import InternalError
 
 cnp.import_array()
 
-__all__ = ["JITTER", "MAX_AHEAD", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track"]
+__all__ = ["JITTER", "MAX_AHEAD", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track", "live"]
 
 cdef enum:
     ANCHOR_WINDOW = 8000
@@ -30,6 +30,15 @@ MAX_TIMESTAMP_MS = _MAX_TIMESTAMP_MS
 
 # Ticks that run without the GIL just now, in any thread. Read and written with the GIL held only.
 cdef int _ticking = 0
+
+
+# Tracks that exist; with the GIL held only.
+cdef Py_ssize_t _live = 0
+
+
+def live():
+    """Tracks that exist in this process, which the collector cannot tell: they are none of its objects."""
+    return _live
 
 
 cdef void enter_tick() noexcept:
@@ -218,6 +227,9 @@ cdef class Track:
     """The media clock and PCM queue of one track; owned by the thread that ticks."""
 
     def __cinit__(self, Py_ssize_t capacity_samples=64_000, bint checksum=False, bint keep_pcm=True):
+        global _live
+        # First of all: what fails below is deallocated too.
+        _live += 1
         if capacity_samples < 1:
             raise ValueError(f"capacity_samples must be at least 1, not {capacity_samples}")
         memset(&self.state, 0, sizeof(TrackState))
@@ -227,6 +239,8 @@ cdef class Track:
         self.state.segment_count = 1
 
     def __dealloc__(self):
+        global _live
+        _live -= 1
         _release(&self.state)
 
     def __sizeof__(self):

@@ -7,3 +7,4 @@ from gateway._native.track_py import MAX_JUMPS as MAX_JUMPS
 from gateway._native.track_py import MAX_TIMESTAMP_MS as MAX_TIMESTAMP_MS
 from gateway._native.track_py import REANCHOR as REANCHOR
 from gateway._native.track_py import Track as Track
+from gateway._native.track_py import live as live

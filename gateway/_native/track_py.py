@@ -18,13 +18,14 @@ fit is dropped, newest first, and leaves a jump.
 from __future__ import annotations
 
 from collections import deque
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway._native.mulaw_py import decode
 
-__all__ = ["JITTER", "MAX_AHEAD", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track"]
+__all__ = ["JITTER", "MAX_AHEAD", "MAX_FILL", "MAX_JUMPS", "MAX_TIMESTAMP_MS", "REANCHOR", "Track", "live"]
 
 JITTER = 80
 """Samples (10 ms) by which media may miss the expected position and still be contiguous."""
@@ -85,6 +86,7 @@ class Track:
         self.dropped_samples = 0
         self.reanchors = 0
         self._segments.append((0, self._empty))
+        _live.add(self)
 
     @property
     def newest_ms(self) -> int:
@@ -251,3 +253,11 @@ class Track:
         ``checksum``.
         """
         return "{:016x}{:016x}".format(*self._sums)
+
+
+_live: WeakSet[Track] = WeakSet()
+
+
+def live() -> int:
+    """Tracks that exist in this process; the collector cannot tell of the compiled ones."""
+    return len(_live)

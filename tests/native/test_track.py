@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from types import ModuleType
 from typing import Any
@@ -362,6 +363,17 @@ def test_memory_follows_what_is_queued() -> None:
     assert sys.getsizeof(subject) == gated + 4096
     subject.read(160)
     assert sys.getsizeof(subject) == gated
+
+
+def test_counts_the_tracks_that_exist(kernel: ModuleType) -> None:
+    gc.collect()
+    before = kernel.live()
+    tracks = [kernel.Track() for _ in range(3)]
+    assert kernel.live() == before + 3
+    with pytest.raises(ValueError, match="at least 1"):
+        kernel.Track(capacity_samples=0)
+    del tracks
+    assert kernel.live() == before
 
 
 @given(st.lists(st.integers(0, 700), max_size=30), st.lists(st.integers(0, 700), max_size=30))
