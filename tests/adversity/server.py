@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -18,9 +19,22 @@ import aiohttp
 from tests.harness import MODELS
 
 # The limit on the size of files stands in for a full disk, and needs no root. Its signal would end the process.
+# SIGUSR1 has the process tell, as a line of its log, what it holds.
 _COMMAND = """
-import signal
+import gc, json, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+def tell(*_):
+    from gateway._native import plane, track
+    from gateway.calls.call import Call, Stream
+    from gateway.calls.transcription import Transcription
+    from gateway.server.connection import MediaConnection
+    gc.collect()
+    kinds = (MediaConnection, Stream, Call, Transcription, plane.Reader)
+    held = {kind.__name__: sum(isinstance(each, kind) for each in gc.get_objects()) for kind in kinds}
+    print(json.dumps({"event": "held", "held": {**held, "Track": track.live()}}), file=sys.stderr, flush=True)
+
+signal.signal(signal.SIGUSR1, tell)
 from gateway.cli.main import main
 main()
 """
@@ -69,6 +83,20 @@ class Server:
         if self._reader is not None:
             await self._reader
         return code
+
+    async def held(self) -> dict[str, int]:
+        """How many objects of a stream's kinds it holds, native ones too."""
+        told = len(self.log)
+        self.process.send_signal(signal.SIGUSR1)
+        while True:
+            for entry in self.log[told:]:
+                if entry["event"] == "held":
+                    return dict(entry["held"])
+            await asyncio.sleep(0)
+
+    def descriptors(self) -> int:
+        """How many descriptors it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def rss(self) -> int:
         """Bytes of memory it holds."""
