@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.peers.emitter import Ending, Form, Manner
 from gateway.peers.recording import Recording
 from tests.harness import gateway_running, settings_for
 from tests.peers.peer import Peer, serving, transcript
+from tests.server.test_front import make_certificate
 
 ENDS = {Track.INBOUND: (200,), Track.OUTBOUND: (500,)}
 
@@ -140,6 +142,20 @@ async def test_a_gateway_loses_nothing_however_the_wire_behaves(
     assert media == pytest.approx(share * 400, rel=0.15, abs=8)
     assert report["server"]["cpuUsPerMessage"] >= 0
     assert report["generator"]["native"] is not NO_EXTENSIONS
+
+
+async def test_tls_is_loaded_through_the_twin(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    context = ssl.create_default_context(cafile=str(cert))
+    async with gateway_running(settings_for(tmp_path, tls={"cert": cert, "key": key})) as customer:
+        account = (customer.key.api_id, customer.key.api_secret)
+        url = customer.gateway.public_url_of("https")
+        pcm = np.zeros(8000, np.int16)
+        call = Recording({Track.INBOUND: pcm, Track.OUTBOUND: pcm})
+        report = await Load(Plan(url, *account, call, ENDS, 3, 0.1, 1.0, transcripts=False, context=context)).run()
+    assert report["messages"] == {"sent": 312, "counted": 312, "lost": 0}
+    assert report["calls"]["errors"] == {}
+    assert report["generator"]["native"] is False
 
 
 @pytest.mark.parametrize(
