@@ -56,7 +56,8 @@ _QUALIFIERS = (
     r"|of\s+(?:the|them|those|these|our))"
 )
 _UNIT_AFTER = re.compile(
-    rf"[\s-]*(?:{_QUALIFIERS}\s+){{0,2}}(?:{_MEASURES}|{_MONEY})(?!\w)|%|\s+per\s+\w|\s+of\s+(?:them|those|these|the|us)\b"
+    rf"[\s-]*(?:{_QUALIFIERS}\s+){{0,2}}(?:{_MEASURES}|{_MONEY})(?!\w)|\s+(?:credit\s+)?score(?!\w)"
+    r"|\s+(?:before|after)\s+tax|\s+(?:freeway|highway|bus|train|flight|form)(?!\w)|%|\s+per\s+\w|\s+of\s+(?:them|those|these|the|us)\b"
     r"|\s+an?\s+(?:month|year|week|day|hour|piece|pound|gallon|line|person|night|pop|unit)\b|\s+(?:monthly|off\b)"
 )
 _GLUED_AFTER = re.compile(r"(?:p|w|v|x|g|mm|cm)\b")
@@ -85,6 +86,7 @@ _COUNT_BEFORE = re.compile(
 _LABEL_BEFORE = re.compile(
     r"\b(?:(?:flights?|rooms?|error(?:\s+code)?|bus|train|route|suite|apartment|apt|marker|item|ext|options?|press(?:ed)?|fiscal|interstate|highway|freeway|exit|gate|platform|track|model|version|form|page"
     r"|chapter|case|ticket|invoice|part|serial|channel|extension|windows|terminal|aisle|catalog|article|paragraph|booth|form"
+    r"|building|level|zone|sector|lot|size|episode|season|volume|section|psalm|grade|pier|bay|row|boeing|airbus|the\s+year"
     r"|order\s+(?:number|no\.?|#)|(?:confirmation|reference|tracking|case|ticket|invoice|work\s+order)\s+(?:number|no\.?|#))"
     r"(?:\s+(?:number|no\.?))?(?:\s+(?:is|was))?(?:\s+[a-z])?|call(?:ed|ing)?|dial(?:ed)?)[\s:,#]*$|\b[a-z]-$"
 )
@@ -163,7 +165,7 @@ def explain(text: str, tokens: Sequence[Token], run: Run, before: Run | None = N
     if (
         before is not None
         and _CHAIN.fullmatch(text[before.end : run.start].lower())
-        and _like(text, before.elements, elements)
+        and (_like(text, before.elements, elements) or _like_amount(text, before.elements, elements))
     ):
         return True
     if _is_list(text, elements):
@@ -209,6 +211,13 @@ def _like(text: str, left: Sequence[Element], right: Sequence[Element]) -> bool:
     # "Nineteen ninety nine" is a year or a price, 1985 a year.
     spoken = len(left) == len(right) == 2
     return (spoken or not dates.is_year(left)) and _is_amount(text, left) and _is_amount(text, right)
+
+
+def _like_amount(text: str, left: Sequence[Element], right: Sequence[Element]) -> bool:
+    """True for an amount behind one that may be a year by its digits: "1999 a month, not 2499"."""
+    start, end = left[0].start, left[-1].end
+    counts = _counts(text, left, text[max(0, start - _BEFORE) : start], text[end : end + _AFTER].lower())
+    return counts and _is_amount(text, left) and _is_amount(text, right)
 
 
 def _part(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> bool:
@@ -308,6 +317,8 @@ def _is_time(text: str, tokens: Sequence[Token], part: Sequence[Element]) -> boo
     if hour.first != hour.last or not (tokens[hour.first].word in _HOUR_WORDS or _hour_in_digits(text, part)):
         return False
     after = _word_after(tokens, part)
+    if after == "in" and _word_after(tokens, part, 2) == "the" and _word_after(tokens, part, 3) in _PARTS_OF_DAY:
+        return True
     if after in _HALF_DAY or (after in ("a", "p") and _word_after(tokens, part, 2) == "m"):
         return True
     closed = after in _AFTER_TIME or _CLOSES.match(text, part[-1].end) is not None

@@ -37,6 +37,8 @@ HOMOPHONES: Mapping[str, str] = MappingProxyType(
 )
 """Heard for "four", "two", "eight", "one" by recognizers; digits only between two single digits of a run."""
 _MAX_JOINERS = 6
+# "It's 9023, three times": the number behind the comma counts something.
+_COUNTED = vocabulary("times attempts tries minutes hours days weeks months years digits dollars people")
 # Text that was masked before parts as the address did that stood there: masking twice is masking once.
 _MASKED = "##"
 
@@ -101,7 +103,7 @@ def find_runs(
         if inside(number):
             continue
         links = None if not groups or apart(groups[-1][-1], number) else _links(tokens, groups[-1][-1], number)
-        if links is None:
+        if links is None or (not links and _counts(text, tokens, groups[-1][-1], number)):
             groups.append([number])
         else:
             groups[-1] += [*links, number]
@@ -127,6 +129,14 @@ def _links(tokens: Sequence[Token], left: Element, right: Element) -> list[Eleme
         digit = HOMOPHONES[between[0].word]
         return [Element(left.last + 1, left.last + 1, between[0].start, between[0].end, digit, Form.HOMOPHONE)]
     return [] if _corrects(between) else None
+
+
+def _counts(text: str, tokens: Sequence[Token], left: Element, right: Element) -> bool:
+    """True for a number in words that a comma parts from the one before, with what it counts behind it."""
+    spoken = right.form in (Form.DIGIT, Form.SPOKEN) and not tokens[right.first].digits
+    if not spoken or "," not in text[left.end : right.start]:
+        return False
+    return right.last + 1 < len(tokens) and tokens[right.last + 1].word in _COUNTED
 
 
 def _corrects(between: Sequence[Token]) -> bool:

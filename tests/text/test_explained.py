@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.participants import Role
 from gateway.text.explained import explain, is_count_of_digits, is_pronoun
 from gateway.text.numbers import elements, tokenize
+from gateway.text.redaction import Redactor
 from gateway.text.runs import Run, find_runs
 
 
@@ -89,3 +91,23 @@ def test_a_count_of_digits_is_none_of_them() -> None:
     assert is_count_of_digits(tokenize("four digits"), runs("four digits")[0])
     assert is_count_of_digits(tokenize("the last four of it"), runs("the last four of it")[0])
     assert not is_count_of_digits(tokenize("four of it"), runs("four of it")[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("it's 1999 a month, not 2499", "it's 1999 a month, not 2499"),
+        ("My PIN is 9023, three times I tried", "My PIN is ####, three times I tried"),
+        ("a Boeing 737, building 512, level 300", "a Boeing 737, building 512, level 300"),
+        ("the 405 freeway and a 1099 form", "the 405 freeway and a 1099 form"),
+        ("seven forty five in the morning", "seven forty five in the morning"),
+        ("my credit score is 710, a 710 score", "my credit score is 710, a 710 score"),
+        # Nothing of it makes a number harmless that is named as a secret, or goes on.
+        ("1999 a month, and the PIN is 2499", "1999 a month, and the PIN is ####"),
+        ("the code is 4117 form", "the code is #### form"),
+        ("level 4117 5500 1234", "level #### #### ####"),
+        ("it's 9023, three", "it's ####, #"),
+    ],
+)
+def test_numbers_that_a_reader_knows(text: str, shown: str) -> None:
+    assert Redactor().redact(text, Role.CUSTOMER).text == shown
