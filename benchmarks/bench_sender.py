@@ -81,10 +81,10 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
         cores: the sender's, and the reader's.
     """
     raise_descriptor_limit(2 * calls + 64)
-    spawn = multiprocessing.get_context("fork")
-    here, there = spawn.Pipe()
+    processes = multiprocessing.get_context("spawn")
+    here, there = processes.Pipe()
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
-        reader = spawn.Process(target=_discard, args=(listener, calls, cores[1], there), daemon=True)
+        reader = processes.Process(target=_discard, args=(listener, calls, cores[1], there), daemon=True)
         reader.start()
         lines = [socket.create_connection(listener.getsockname()) for _ in range(calls)]
         here.recv()
