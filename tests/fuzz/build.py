@@ -75,7 +75,7 @@ def instrumented() -> Build:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy2(ROOT / name, FOLDER)
-        for name in ("native", "gateway", "models", "tests"):
+        for name in ("native", "gateway", "models", "benchmarks", "tests"):
             # What was deleted since must not be run.
             for stale in (FOLDER / name).rglob("*.py"):
                 stale.unlink()
