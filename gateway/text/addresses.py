@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from gateway.text.context import Context
 from gateway.text.numbers import Element, Token
-from gateway.text.patterns import compiled
+from gateway.text.patterns import bounding
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
@@ -58,7 +58,7 @@ _LOWER_STREET = (
     rf"(?i:(?:{_DIRECTION}\s+)?(?!(?:percent|dollars?|minutes?|o'clock)\b)(?:[a-z][\w'’]*\s+){{1,3}}?"
     rf"{_SURE_TYPES}\b{_BEHIND})"
 )
-_UNIT = compiled(
+_UNIT = bounding(
     r"(?:^|[,.]?\s+)(?:(?:in|and|it's)\s+)?(?i:apartment|apt\b\.?|unit|suite|ste\b\.?|room|rm\b\.?|floor|flat|lot|trailer|building|bldg\b\.?"
     r"|number|condo|#)\s*(?i:(?:number|no\.)\s+|\#\s*|is\s+)?"
     rf"(?P<unit>\d+(?:[-\s]?[A-Za-z]\b)?|[A-Z]-?\d*\b|(?i:{_NUMBER_WORD}(?:[-\s]{_NUMBER_WORD})*)(?:\s+[A-Za-z]\b)?)"
@@ -76,37 +76,37 @@ _STATES = (
     r"|V[AT]|W[AIVY])\b)"
 )
 _CITY = r"[A-Z][\w'’]+(?:-\w+)?\.?(?:\s+[A-Z][\w'’]+){0,2}"
-_TOWN = compiled(
+_TOWN = bounding(
     r"(?:,\s+|\s+in\s+)(?!(?i:and|but|so|or|my|i|that|it|is|please|thanks?|zip|apt|unit)\b)"
     rf"(?:{_CITY}?,?\s+{_STATES}|{_STATES}|{_CITY}(?=\s*(?:[,.;!?]|$)|\s))"
     rf"|\s+{_CITY}?,?\s+{_STATES}|\s+{_STATES}|(?:,?\s+in|,)?(?:\s+[a-z]+){{1,2}}?,?\s+{_FULL_STATES}"
 )
-_AFTER_NUMBER = compiled(
+_AFTER_NUMBER = bounding(
     r"(?:\s?[A-Z]\b)?(?i:\s+(?:and\s+a\s+half|one\s+half|1/2))?,?\s+"
     rf"(?:{_CLEAR_STREET}|{_NUMBERED_ROAD})(?!\w)"
 )
-_AFTER_NUMBER_SURE = compiled(
+_AFTER_NUMBER_SURE = bounding(
     rf"(?:\s?[A-Z]\b)?,?\s+(?:{_STREET}|{_NUMBERED_ROAD}|{_LOWER_STREET}"
     rf"|{_CAPITAL}(?:\s+{_CAPITAL}){{0,2}}(?=\s*(?:[,.]|$)))(?!\w)"
 )
-_ON_STREET = compiled(
+_ON_STREET = bounding(
     rf"(?i:\b(?:live|lives|lived|living|located|house\s+is|home\s+is|moved|moving|reside|stay|staying)\s+(?:\w+\s+)?(?:on|at|off|to)\s+)(?P<street>{_STREET})"
 )
-_NAMED_STREET = compiled(_STREET)
-_BOX = compiled(r"(?i:\b(?:p\.?\s?o\.?|post(?:al)?\s+office)\s*box(?:\s+number)?|\bpo\s?box)\s*(?=[\w#])")
-_CITY_AND_STATE = compiled(rf"(?:^|(?<=\s)){_CITY}?,?\s+{_STATES}(?=\s*(?:[,.]|$|\d))")
-_NAMES_ADDRESS = compiled(
+_NAMED_STREET = bounding(_STREET)
+_BOX = bounding(r"(?i:\b(?:p\.?\s?o\.?|post(?:al)?\s+office)\s*box(?:\s+number)?|\bpo\s?box)\s*(?=[\w#])")
+_CITY_AND_STATE = bounding(rf"(?:^|(?<=\s)){_CITY}?,?\s+{_STATES}(?=\s*(?:[,.]|$|\d))")
+_NAMES_ADDRESS = bounding(
     r"(?<!mail\s)(?<!IP\s)(?<!web\s)(?<!ip\s)\baddress\b|\b(?:live|lives)\s+(?:at|on)\b", re.IGNORECASE
 )
-_NO_STREET = compiled(
+_NO_STREET = bounding(
     r"(?i:january|february|march|april|may|june|july|august|september|october|november|december|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
     r"|[ap]\.?m\b|i\b|dollars?|percent|cents)\b"
 )
 # Of a flat only behind its street.
-_ANY_NUMBER = compiled(r"[\s,.]*(?:(?:in|and|it's)\s+)?(?:number|#)", re.IGNORECASE)
+_ANY_NUMBER = bounding(r"[\s,.]*(?:(?:in|and|it's)\s+)?(?:number|#)", re.IGNORECASE)
 _BEGUN_WORD = r"(?:\d+(?:st|nd|rd|th)\b|[^\W\d][\w'’-]*)"
 # Behind a house number: the words that the text may still make a street's name.
-_BEGUN = compiled(rf"[\s,]+{_BEGUN_WORD}(?:\s+{_BEGUN_WORD}){{0,3}}")
+_BEGUN = bounding(rf"[\s,]+{_BEGUN_WORD}(?:\s+{_BEGUN_WORD}){{0,3}}")
 # What would make a street, or a town, of an unfinished text.
 _ENDS = (" Street", ", Maine")
 _MOST_DIGITS = 6

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from gateway.participants import Role
 from gateway.text.context import Context
 from gateway.text.numbers import NUMBER_WORDS, Element, Token, vocabulary
+from gateway.text.patterns import Lazy
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
@@ -63,7 +64,7 @@ _THINGS = (
     r"(?:street|product|company|business|brand|model|city|town|bank|store|plan|file|host|domain|screen|user|pet|dog|cat|school"
     r"|item|building|device|network|medication|drug|team|movie|app|site|website)"
 )
-_OF_THINGS = re.compile(
+_OF_THINGS = Lazy(
     rf"\b{_THINGS}(?:'s)?\s+name|\bname\s+of\s+(?:the|your|that|my|a)\s+(?:\w+\s+)?{_THINGS}", re.IGNORECASE
 )
 _NOUN = r"(?:(?:full|first|last|middle|maiden|legal|given|family|second|sur|nick)[\s-]?)?name"
@@ -94,36 +95,36 @@ _CUES = (
     rf"(?<!\bthe\s)(?<!\ba\s)(?<!\ban\s){_NAMED}(?=,?\s+(?i:spelled|with\s+an?\s+[a-z]\b))",
 )
 # An agent asks for the caller so; a caller would ask for the company.
-_IS_THIS = re.compile(rf"(?i:\bis\s+this\s+){_NAMED}(?=\s*(?:[.,?!]|$))")
-_AND_NAME = re.compile(rf"\s+(?:and|&)\s+{_NAMED}")
-_COMMA_NAME = re.compile(rf",\s+{_NAMED}(?=\s*(?:[.,]|$))")
-_THATS_SPELLED = re.compile(rf"(?i:\b(?:that's|it's|that\s+is|so)\s+){_SPELLED}")
-_CUED = tuple(re.compile(one) for one in _CUES)
+_IS_THIS = Lazy(rf"(?i:\bis\s+this\s+){_NAMED}(?=\s*(?:[.,?!]|$))")
+_AND_NAME = Lazy(rf"\s+(?:and|&)\s+{_NAMED}")
+_COMMA_NAME = Lazy(rf",\s+{_NAMED}(?=\s*(?:[.,]|$))")
+_THATS_SPELLED = Lazy(rf"(?i:\b(?:that's|it's|that\s+is|so)\s+){_SPELLED}")
+_CUED = tuple(Lazy(one) for one in _CUES)
 # One of these stands in every cue: most utterances have none.
-_HINT = re.compile(
+_HINT = Lazy(
     r"name|['’]s\b|is\b|was\b|let|behalf|belongs|assigned|married|with\b|calling|here|great|perfect|wonderful|excellent|alright|hold"
     r"|you're|no\s|got|nice|speak|talk|spoke|chat|connect|meet|deal|transfer|put|forward|send|under|call|ask|goes|mister|missus|mr|ms|dr|prof|miss|doctor"
     rf"|sister|father|officer|{_KIN}|am\b|i'm|are\s+you|you're|this|that|it|hi\b|hello|hey|thank|welcome|good|bye|sorry|okay"
     r"|dear|spel|with\s+an?\s",
     re.IGNORECASE,
 )
-_OPENERS = re.compile(
+_OPENERS = Lazy(
     r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|well|so|oh|yes|yeah|yep|sure|okay|ok|alright|of\s+course|hi|hello|sir|ma'am|absolutely|certainly"
     r"|(?:it|that|this|mine|(?:(?:my|the|his|her)\s+)?(?:full\s+|first\s+|last\s+)?name)(?:'s|\s+is|\s+should\s+be|\s+would\s+be)"
     r"|i'm|i\s+am|it'll\s+be|under|spelled|first\s+name|last\s+name|and)\b[\s,.…!]*)+",
     re.IGNORECASE,
 )
-_ANSWER = re.compile(rf"{_NAMED}(?=\s*(?:[,.!;]|$|-\s)|(?i:\s+(?:and|with|is|on|it's|that's)\b))")
-_ANSWER_SPELLED = re.compile(_SPELLED)
-_ASKS = re.compile(
+_ANSWER = Lazy(rf"{_NAMED}(?=\s*(?:[,.!;]|$|-\s)|(?i:\s+(?:and|with|is|on|it's|that's)\b))")
+_ANSWER_SPELLED = Lazy(_SPELLED)
+_ASKS = Lazy(
     r"\b(?:what|what's|may|can|could|get|have|give|tell|confirm|verify|provide|need|spell|state|repeat|who|whose)\b[^.?!]{0,50}?"
     r"\b(?:names?|am\s+i\s+(?:speaking|talking)|i'm\s+(?:speaking|talking))\b"
     r"|^\W*(?:and\s+)?(?:the|your)?\s*(?:first|last|full|\w+)?\s*name(?:\s+(?:on|for)\s+[\w\s']+)?(?:,?\s*please)?\s*[?.]*$"
     r"|\bname,?\s+please\b|\bwho's\s+(?:calling|this|speaking)\b|\bwho\s+is\s+(?:calling|this|speaking)\b|\bspell\s+(?:that|it|your)\b",
     re.IGNORECASE,
 )
-_MAY_ASK = re.compile(r"name|who|speaking|spell", re.IGNORECASE)
-_DANGLES = re.compile(r"\bname(?:\s+is|'s)(?:[\s,.…\-]|\b(?:um+|uh+|it's)\b)*$", re.IGNORECASE)
+_MAY_ASK = Lazy(r"name|who|speaking|spell", re.IGNORECASE)
+_DANGLES = Lazy(r"\bname(?:\s+is|'s)(?:[\s,.…\-]|\b(?:um+|uh+|it's)\b)*$", re.IGNORECASE)
 # What a sentence may begin with, or that is a word as well as a name: said again, it needs more than its capital.
 _ALSO_WORDS = vocabulary(
     "will may mark bill grace rose hope faith joy art june april august frank rich rob jack pat sue bob drew dawn "
@@ -201,7 +202,7 @@ def _cued(text: str, *, unfinished: bool) -> list[tuple[int, int]]:
     return spans + _begun(text) if unfinished else spans
 
 
-def _told_by(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
+def _told_by(pattern: Lazy, text: str) -> list[tuple[int, int]]:
     found = (
         _trim(text, *match.span("name"))
         for match in pattern.finditer(text)
@@ -210,7 +211,7 @@ def _told_by(pattern: re.Pattern[str], text: str) -> list[tuple[int, int]]:
     return [span for span in found if span is not None]
 
 
-def _next_name(pattern: re.Pattern[str], text: str, at: int) -> tuple[int, int] | None:
+def _next_name(pattern: Lazy, text: str, at: int) -> tuple[int, int] | None:
     """The name that goes on at ``at``: "Bob and Linda", "Smith, John"."""
     match = pattern.match(text, at)
     return _trim(text, *match.span("name")) if match is not None else None

@@ -20,6 +20,7 @@ from gateway.text import password_cues as cues
 from gateway.text.context import Context, Topic
 from gateway.text.numbers import NUMBER_WORDS, Element, Token, vocabulary
 from gateway.text.password_talk import is_plain
+from gateway.text.patterns import Lazy
 from gateway.text.policy import Entity
 from gateway.text.redacted import Hidden
 
@@ -237,7 +238,7 @@ def _said_so(text: str, tokens: Sequence[Token]) -> list[_Span]:
     return [span] if span is not None and len(_words(tokens, span)) <= _FEW_WORDS else []
 
 
-def _behind(lead: re.Pattern[str], text: str, tokens: Sequence[Token]) -> list[_Span]:
+def _behind(lead: Lazy, text: str, tokens: Sequence[Token]) -> list[_Span]:
     """What stands behind ``lead`` if the text begins with it."""
     match = lead.match(text)
     if match is None:
@@ -381,6 +382,6 @@ def _said_again(tokens: Sequence[Token], passwords: Sequence[tuple[str, ...]]) -
     ]
 
 
-def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
+def _skip(pattern: Lazy, text: str, at: int) -> int:
     match = pattern.match(text, at)
     return match.end() if match is not None else at

@@ -8,36 +8,13 @@ from __future__ import annotations
 
 import re
 
+from gateway.text.patterns import Lazy
+
 __all__ = [
-    "AMENDS",
-    "ASKS",
-    "ASKS_AGAIN",
-    "ASKS_FOR_NEW",
-    "BEFORE",
-    "CLAUSE",
-    "CORRECTS",
-    "DANGLES",
-    "EVASIONS",
-    "FILLERS",
-    "KNOWS",
-    "LATER",
-    "LEADS",
-    "LOST",
-    "MINE",
-    "NAMES_THE_LAST",
-    "NAMING",
-    "NOUN",
-    "NO_ASK",
-    "NO_SUBJECT",
-    "NO_VALUE",
-    "OPENERS",
-    "PARTS",
-    "QUESTION",
-    "READS_BACK",
-    "SELF_ASKED",
-    "TELLS",
-    "TRIES",
-]
+    "AMENDS", "ASKS", "ASKS_AGAIN", "ASKS_FOR_NEW", "BEFORE", "CLAUSE", "CORRECTS", "DANGLES", "EVASIONS", "FILLERS",
+    "KNOWS", "LATER", "LEADS", "LOST", "MINE", "NAMES_THE_LAST", "NAMING", "NOUN", "NO_ASK", "NO_SUBJECT", "NO_VALUE",
+    "OPENERS", "PARTS", "QUESTION", "READS_BACK", "SELF_ASKED", "TELLS", "TRIES",
+]  # fmt: skip
 
 
 def _any(*tables: str) -> str:
@@ -47,14 +24,14 @@ def _any(*tables: str) -> str:
     return "(?:" + "|".join(re.escape(one).replace(r"\ ", r"\s+") for one in ordered) + ")"
 
 
-def _compile(*patterns: str) -> re.Pattern[str]:
+def _compile(*patterns: str) -> Lazy:
     """One pattern of several, tried in their order."""
-    return re.compile("|".join(patterns), re.IGNORECASE)
+    return Lazy("|".join(patterns), re.IGNORECASE)
 
 
-def _each(*patterns: str) -> tuple[re.Pattern[str], ...]:
+def _each(*patterns: str) -> tuple[Lazy, ...]:
     """Patterns that are all searched for: what one finds may be no password, and what another finds be one."""
-    return tuple(re.compile(one, re.IGNORECASE) for one in patterns)
+    return tuple(Lazy(one, re.IGNORECASE) for one in patterns)
 
 
 # What a password is called.
@@ -82,7 +59,7 @@ _COMPOUNDS = _any(
 NAMING = rf"(?:{_CALLED}|{_KNOWN_QUESTIONS}|(?:security|secret|challenge)\s+questions?)"
 """A pattern for what names a password, or what serves as one: the answer to a security question."""
 _NOUN = rf"(?:(?:{_CALLED}|{_KNOWN_QUESTIONS})(?!\s+{_COMPOUNDS}\b)\b)"
-NOUN = re.compile(rf"\b{_NOUN}", re.IGNORECASE)
+NOUN = Lazy(rf"\b{_NOUN}", re.IGNORECASE)
 """A name of a password that is no part of a compound."""
 
 _OWNER = r"(?:(?:my|the|our|your|his|her|their|a)\s+)"
@@ -159,7 +136,7 @@ BEFORE = _compile(
 )  # fmt: skip
 """What stands behind a password: the group that matched is the password, with what may stand before it."""
 
-NO_SUBJECT = re.compile(
+NO_SUBJECT = Lazy(
     r"(?:.*\b)?"
     + _any(
         "that, this, it, it's, what, which, where, here, there, who, how, why, think, know, sure, believe, says",
@@ -172,7 +149,7 @@ NO_SUBJECT = re.compile(
 """What ends like this is no password although "is my password" follows."""
 
 # What "the password is" goes on with where none is told.
-NO_VALUE = re.compile(
+NO_VALUE = Lazy(
     _any(
         # states of it
         "not, no, never, incorrect, wrong, invalid, expired, required, case, too, the same, same, locked, weak",
@@ -194,7 +171,7 @@ NO_VALUE = re.compile(
     r"|old(?=\s*(?:$|[.,?!]))|n't\b|\w+(?:ed|ing)\s+(?:by|to|in|on|for|at)\b",
     re.IGNORECASE,
 )  # fmt: skip
-FILLERS = re.compile(
+FILLERS = Lazy(
     r"(?:[\s,.…:\-]+|(?:um+|uh+|er+m?|hm+|"
     + _any(
         "well, so, like, actually, just, still, currently, probably, basically, let me see, let me think",
@@ -239,10 +216,10 @@ CLAUSE = _compile(
 )  # fmt: skip
 """Where a password ends at the latest."""
 
-PARTS = re.compile(r"[.?!,;:…](?:\s+|$)")
+PARTS = Lazy(r"[.?!,;:…](?:\s+|$)")
 """Where a turn falls apart."""
 
-LOST = re.compile(r"\b" + _any("forgot, forgotten, forget, lost, reset, resetting, new, link") + r"\b", re.IGNORECASE)
+LOST = Lazy(r"\b" + _any("forgot, forgotten, forget, lost, reset, resetting, new, link") + r"\b", re.IGNORECASE)
 """Whoever says so tells no password beside it."""
 
 
@@ -272,7 +249,7 @@ ASKS_FOR_NEW = _compile(
 """A request for a new one: that is told even where others are reset."""
 
 # Whoever says so next to "password" asks for none.
-NO_ASK = re.compile(
+NO_ASK = Lazy(
     r"\b"
     + _any(
         "reset, change, changed, update, forgot, forgotten, forget, recover, lost, new, link, must, never, don't",
@@ -284,9 +261,7 @@ NO_ASK = re.compile(
     r"|(?:^|[.,!?]\s+)(?:have\s+you|has|did|does|is|was|are)\b",
     re.IGNORECASE,
 )  # fmt: skip
-KNOWS = re.compile(
-    rf"\b(?:i|we)(?:'ve)?\s+(?:\w+\s+){{0,2}}(?:have|know|remember|got|need)\b[^.?!]{{0,40}}{_NOUN}", re.I
-)
+KNOWS = Lazy(rf"\b(?:i|we)(?:'ve)?\s+(?:\w+\s+){{0,2}}(?:have|know|remember|got|need)\b[^.?!]{{0,40}}{_NOUN}", re.I)
 """A customer has one, and asks for none."""
 
 ASKS_AGAIN = _compile(
@@ -300,27 +275,27 @@ ASKS_AGAIN = _compile(
 )
 """ "What is it?" where a password was spoken of."""
 
-QUESTION = re.compile(
+QUESTION = Lazy(
     r"\b(?:what|what's|where|who|which|name\s+of|in\s+what)\b[^.?!]{0,80}\b(?:your|you)\b[^.?!]{0,80}(?:\?|$)"
     rf"|\b{_KNOWN_QUESTIONS}[^.!?]{{0,40}}\?",
     re.IGNORECASE,
 )
 """A question, where a security question was spoken of."""
 
-DANGLES = re.compile(
+DANGLES = Lazy(
     rf"\b{_NOUN}(?:\s+(?:on|for|to)(?:\s+[\w']+){{1,4}})?\s*(?:is|was|'s|(?:will|would|should)\s+be|:)"
     r"[\s,.:…\-]*(?:um+|uh+|it's)?[\s,.…\-]*$",
     re.IGNORECASE,
 )
 """ "My password is", and the text ends."""
 
-MINE = re.compile(rf"\bmy\s+(?:[\w-]+\s+)?{_NOUN}", re.IGNORECASE)
-SELF_ASKED = re.compile(
+MINE = Lazy(rf"\bmy\s+(?:[\w-]+\s+)?{_NOUN}", re.IGNORECASE)
+SELF_ASKED = Lazy(
     rf"\bmy\s+(?:[\w-]+\s+)?{_NOUN}\?\s+(?:okay|ok|sure|yes|yeah)\b[\s,.]*", re.IGNORECASE
 )  # fmt: skip
 """ "You want my password? Okay": the answer follows."""
 
-OPENERS = re.compile(
+OPENERS = Lazy(
     r"(?:[\s,.…!\-]+|(?:um+|uh+|er+m?|ah+|hm+|mm+|mm-hmm|"
     + _any(
         "maybe, probably, possibly, perhaps, just, well, so, oh, like, actually, yes, yeah, yep, sure, okay, ok",
@@ -358,7 +333,7 @@ TRIES = _compile(
 )
 """A guess, where a password was spoken of but not asked for."""
 
-AMENDS = re.compile(
+AMENDS = Lazy(
     r"[,.]?\s+(?:no,?\s+wait|no,?\s+sorry|wait,?\s+no|wait|sorry|i\s+mean|actually|no|or\s+rather|make\s+that|scratch\s+that"
     rf"|correction|or\s+maybe|or)\b[\s,.]*(?:{_ITS}\s+)?",
     re.IGNORECASE,
@@ -375,7 +350,7 @@ READS_BACK = _compile(
 _QUESTIONS = (
     "can, could, do, does, did, why, what, what's, which, how, who, when, where, is, are, was, would, will, should"
 )
-EVASIONS = re.compile(
+EVASIONS = Lazy(
     _any(
         _QUESTIONS,
         # "I don't know"; "my husband set it up"
@@ -398,10 +373,10 @@ EVASIONS = re.compile(
 )  # fmt: skip
 """How a turn begins that tells no password: a question, a refusal, a sentence."""
 
-LATER = re.compile(rf"[,.]\s+(?:(?:so|and|but|then)\s+)?{_ITS}\s+", re.IGNORECASE)
+LATER = Lazy(rf"[,.]\s+(?:(?:so|and|but|then)\s+)?{_ITS}\s+", re.IGNORECASE)
 """ "My son set it up, so it's …"."""
 
-CORRECTS = re.compile(
+CORRECTS = Lazy(
     r"\W{0,3}(?:no|sorry|wait|actually|i\s+mean|oops|correction|then)\b(?![\s,.]*(?:thanks|thank|problem|worries))[\s,.]*",
     re.IGNORECASE,
 )

@@ -35,7 +35,7 @@ from gateway.text.conversation import (
     topics_after,
 )
 from gateway.text.email import begins_with_domain
-from gateway.text.finders import find
+from gateway.text.finders import find, make_ready
 from gateway.text.mask import MASK, apply, edits, mask_characters
 from gateway.text.memory import REMEMBERED, Memory, Said, is_mostly_numbers
 from gateway.text.mentions import Mention, find_mentions
@@ -75,6 +75,7 @@ class Redactor:
     """
 
     def __init__(self, policy: Policy = DEFAULT) -> None:
+        make_ready(policy)
         self.policy = policy
         self._conversation = Conversation()
         self._memory = Memory()

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from gateway.participants import Role
-from gateway.text import finders
+from gateway.text import addresses, finders, names, password_cues
 from gateway.text.context import Context, Finder
-from gateway.text.finders import FINDERS, find
+from gateway.text.finders import FINDERS, find, make_ready
 from gateway.text.mentions import find_mentions
 from gateway.text.numbers import Element, Token, elements, tokenize
+from gateway.text.patterns import Lazy
 from gateway.text.policy import ENTITIES, Entity, Policy
 from gateway.text.redacted import Hidden
 
@@ -55,3 +56,11 @@ def test_every_finder_takes_any_text() -> None:
         tokens = tokenize(text)
         for finder in FINDERS.values():
             finder(text, tokens, elements(text, tokens), Context(Role.AGENT, find_mentions(text)))
+
+
+def test_what_a_policy_needs_is_compiled_before_the_first_text() -> None:
+    make_ready(Policy(frozenset({Entity.PASSWORD, Entity.NAME, Entity.ADDRESS})))
+    for module in (password_cues, names, addresses):
+        patterns = [one for one in vars(module).values() if isinstance(one, Lazy)]
+        assert patterns
+        assert all("compiled" in vars(one) for one in patterns)
