@@ -93,8 +93,11 @@ async def test_300_calls_leave_nothing_behind(tmp_path: Path) -> None:
 CALLS = 100
 """So many calls come again and again: completed calls are remembered, and are none of this test's business."""
 
-GROWTH = 3 * 1024 * 1024
-"""Bytes of memory by which it may differ after 10,000 cycles more: 300 a cycle; a reader alone holds more."""
+GROWTH = 1024 * 1024
+"""Bytes of memory by which the last 5,000 cycles may differ from the 5,000 before: 200 a cycle.
+
+A reader alone holds more. What does grow is SQLite's page cache, until it has filled its 2 MiB.
+"""
 
 CLOSE = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
 
@@ -170,6 +173,5 @@ async def test_10000_cycles_leave_nothing_behind(tmp_path: Path) -> None:
             held = await server.held()
             assert held.pop("Call") <= CALLS
             assert not any(held.values()), held
-        print([size // 1024 for size in sizes])
-        assert min(sizes[5:]) - min(sizes[:5]) < GROWTH / 2
+        assert min(sizes[5:]) - min(sizes[:5]) < GROWTH, sizes
         assert server.descriptors() <= files + 4
