@@ -113,6 +113,9 @@ def check_reader(data: bytes) -> None:
     for piece in cut(stream, cuts):
         assert compiled.feed(piece) == twin.feed(piece)
         assert compiled.reader.buffered == twin.reader.buffered
+    for line in (whole, compiled, twin):
+        line.reader.set_eof(0)
+        line.handle()
     expected = _result(whole)
     assert _result(compiled) == _result(twin) == expected
     if plane.HAS_PLANE and len(stream) <= 65536:
@@ -134,6 +137,10 @@ def _check_tick(stream: bytes, cuts: int, line: Line, budget: int, expected: tup
                 before = line.reader.bytes
                 for _ in subject.tick(NOW):
                     line.handle()
+        far.shutdown(socket.SHUT_WR)
+        while not line.reader.dead:
+            for _ in subject.tick(NOW):
+                line.handle()
         subject.unregister(line.reader)
     assert _result(line) == expected
 

@@ -21,7 +21,8 @@ __all__ = ["CORPUS", "Result", "fuzz", "main", "merge"]
 
 CORPUS = Path(__file__).with_name("corpus")
 WORK = ROOT / "build" / "fuzz"
-MAX_LENGTH = 4096
+MAX_LENGTH = 12_000
+"""Bytes of an input: enough for a reader to give memory back."""
 
 
 @dataclass(frozen=True, slots=True)

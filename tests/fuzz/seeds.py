@@ -43,7 +43,10 @@ SEEDS = {
         head + stream
         for head in (b"\0\0\0\xff", b"\7\1\0\1", b"\5\44\x60\2")
         for stream in (_CALL, _FRAGMENTS + _CALL, _CALL + b"\x81\x05no", _wire(media(0, sid=b"M" * 64), media(0)[:-1]))
-    ] + [b"\1\0\0\1" + _wire(media(50, bytes(20), sid=SID)) + b"\x81\xfe\x00"],
+    ] + [
+        b"\1\0\0\1" + _wire(media(50, bytes(20), sid=SID)) + b"\x81\xfe\x00",
+        b"\0\0\0\xff" + _wire(bytes(6000), media(0), bytes(300)), b"\0\0\0\1" + _wire(media(0, bytes(4000))),
+    ],
     "track": [
         b"\3\3\5\0\0\0\0\0" + b"".join(bytes([what, 20 * i, 0, 0, 160, 20]) for i, what in enumerate((0, 0, 4, 7, 0)))
         + b"\x00\xff\x7f\x04\xa0\x14" + b"\0\0\x80\3\xa0\1" + b"\x09\0\0\0\0\0" + b"\7\xff\0\0\0\0",
