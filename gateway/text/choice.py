@@ -191,7 +191,8 @@ class _Chooser:
         if continued and rule is not None and rule not in self._policy:
             # It may go on: how long it will be is not known yet.
             rule = Entity.DIGITS_LONG
-        explained = rule is Entity.DIGITS_LONG and known is not None
+        # Misheard digits are as many as nobody knows: it may be a telephone number of ten.
+        explained = rule is Entity.DIGITS_LONG and known is not None and "?" not in digits
         if rule is not None and rule in self._policy and not explained:
             return Entity.CREDIT_CARD_NUMBER if self._card else rule
         return Entity.CREDIT_CARD_NUMBER if self._card and run.alone else None

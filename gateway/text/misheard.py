@@ -41,7 +41,7 @@ def bridge(
     beside, whole = (_EAGER_BESIDE, _EAGER_WHOLE) if eager else (_BESIDE, _WHOLE)
     chains: list[list[list[Element]]] = []
     for piece in pieces:
-        if chains and _count(chains[-1][-1]) + _count(piece) >= beside:
+        if chains and sum(map(_count, chains[-1][::2])) + _count(piece) >= beside:
             left, right = chains[-1][-1][-1], piece[0]
             strange = [] if apart(left, right) else _strange(tokens, left, right, joiners)
             if strange:

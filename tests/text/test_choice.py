@@ -9,6 +9,7 @@ from gateway.text.conversation import Conversation, Request
 from gateway.text.mentions import find_mentions
 from gateway.text.numbers import elements, tokenize
 from gateway.text.policy import DEFAULT, Entity, Policy
+from gateway.text.redaction import Redactor
 from gateway.text.runs import find_runs
 
 PIN_ASKED = Conversation(Request(Entity.PIN, 4))
@@ -68,3 +69,19 @@ def test_an_explained_run_is_told_apart() -> None:
     choice = made("since 2011")
     assert choice.chosen == ()
     assert len(choice.explained) == 1
+
+
+def test_a_telephone_number_with_misheard_digits_may_have_ten() -> None:
+    redactor = Redactor()
+    redactor.redact("What's your phone number?", Role.AGENT)
+    assert redactor.redact("555 1212", Role.CUSTOMER).text == "555 1212"
+    redactor.redact("Your phone number?", Role.AGENT)
+    shown = redactor.redact("Boom, one, zero, i, seven, zero, zero, i, seven.", Role.CUSTOMER).text
+    assert shown == "Boom, ########."
+
+
+def test_misheard_digits_are_digits_by_all_the_digits_before() -> None:
+    said = "One, zero, zero, four, nine, take one, a, zero, seven."
+    assert Redactor().redact(said, Role.CUSTOMER).text == "##########."
+    said = "I had one cat, two dogs, one fish and one bird"
+    assert Redactor().redact(said, Role.CUSTOMER).text == said
