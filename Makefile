@@ -28,8 +28,10 @@ models: $(NATIVE)
 run: setup
 	$(BIN)/gateway serve
 
+# The fast tests side by side; those that need models or real time one by one, so that they have the machine.
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m slow
 
 test-fast: native
 	GATEWAY_TEST_PROFILE=quick $(BIN)/python -m pytest -m "not slow" -n auto
