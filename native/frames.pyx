@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from gateway._native.frames_py import BINARY, BROKEN, CLOSE, CONTINUATION, NEED, PING, PONG, TEXT, Frame
 
-__all__ = ["BINARY", "BROKEN", "CLOSE", "CONTINUATION", "NEED", "PING", "PONG", "TEXT", "Frame", "parse"]
+__all__ = ["BINARY", "BROKEN", "CLOSE", "CONTINUATION", "NEED", "PING", "PONG", "TEXT", "Frame", "parse", "unmasked"]
 
 cdef enum:
     FIN = 0x80
@@ -68,6 +68,20 @@ cdef void unmask(
     while i < size:
         out[i] = data[i] ^ key[i & 3]
         i += 1
+
+
+def unmasked(bytes data not None, bytes key not None):
+    """``data`` under a masking key of four bytes; the twin's docstring has the details."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+    cdef bytes out
+    if PyBytes_GET_SIZE(key) != 4:
+        raise ValueError(f"a masking key has 4 bytes, not {PyBytes_GET_SIZE(key)}")
+    out = PyBytes_FromStringAndSize(NULL, size)
+    unmask(
+        <const unsigned char*>PyBytes_AS_STRING(data), size,
+        <const unsigned char*>PyBytes_AS_STRING(key), <unsigned char*>PyBytes_AS_STRING(out),
+    )
+    return out
 
 
 def parse(bytes buffer not None, Py_ssize_t offset, Py_ssize_t max_payload):

@@ -10,3 +10,4 @@ from gateway._native.frames_py import PONG as PONG
 from gateway._native.frames_py import TEXT as TEXT
 from gateway._native.frames_py import Frame as Frame
 from gateway._native.frames_py import parse as parse
+from gateway._native.frames_py import unmasked as unmasked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 __all__ = [
-    "BINARY", "BROKEN", "CLOSE", "CONTINUATION", "NEED", "PING", "PONG", "TEXT", "Frame", "parse",
+    "BINARY", "BROKEN", "CLOSE", "CONTINUATION", "NEED", "PING", "PONG", "TEXT", "Frame", "parse", "unmasked",
 ]  # fmt: skip
 
 NEED = 0
@@ -53,7 +53,7 @@ def parse(buffer: bytes, offset: int, max_payload: int) -> Frame | int:
     if len(buffer) < end:
         return NEED
     first = buffer[offset]
-    payload = _unmask(buffer[body:end], buffer[body - 4 : body])
+    payload = unmasked(buffer[body:end], buffer[body - 4 : body])
     return Frame(bool(first & 0x80), first & 0x0F, payload, offset, end)
 
 
@@ -78,7 +78,17 @@ def _header(buffer: bytes, offset: int, max_payload: int) -> tuple[int, int] | i
     return BROKEN if length > max_payload else (body, length)
 
 
-def _unmask(data: bytes, key: bytes) -> bytes:
+def unmasked(data: bytes, key: bytes) -> bytes:
+    """``data`` under a masking key of four bytes, which masks and unmasks (RFC 6455 §5.3).
+
+    Raises:
+        TypeError: one of them is not bytes.
+        ValueError: the key has not four bytes.
+    """
+    if not isinstance(data, bytes) or not isinstance(key, bytes):
+        raise TypeError("data and masking key must be bytes")
+    if len(key) != 4:
+        raise ValueError(f"a masking key has 4 bytes, not {len(key)}")
     length = len(data)
     repeated = (key * (length // 4 + 1))[:length]
     return (int.from_bytes(data, "little") ^ int.from_bytes(repeated, "little")).to_bytes(length, "little")

@@ -10,12 +10,13 @@ import binascii
 import re
 from typing import NamedTuple
 
-__all__ = ["INBOUND", "OUTBOUND", "Media", "scan"]
+__all__ = ["INBOUND", "OUTBOUND", "Media", "decoded", "scan"]
 
 INBOUND = 0
 OUTBOUND = 1
 
 _NUMBER = rb"(0|[1-9][0-9]{0,14})"
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _MEDIA = re.compile(
     rb'\{"event":"media","sequenceNumber":"'
     + _NUMBER
@@ -43,6 +44,22 @@ class Media(NamedTuple):
     stream_sid: bytes
 
 
+def decoded(text: bytes) -> bytes | None:
+    """What base64 stands for (RFC 4648 §4); None if it is not strict: whole groups, padding at the end only.
+
+    Raises:
+        TypeError: ``text`` is not bytes.
+    """
+    if not isinstance(text, bytes):
+        raise TypeError(f"base64 must be bytes, not {type(text).__name__}")
+    if len(text) % 4 or not _BASE64.fullmatch(text):
+        return None
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error:
+        return None
+
+
 def scan(message: bytes) -> Media | None:
     """The media message in ``message`` (a whole text frame, unmasked), or None if it is anything else.
 
@@ -55,11 +72,8 @@ def scan(message: bytes) -> Media | None:
     if match is None:
         return None
     sequence, track, chunk, timestamp, payload, stream_sid = match.groups()
-    if len(payload) % 4:
-        return None
-    try:
-        ulaw = binascii.a2b_base64(payload, strict_mode=True)
-    except binascii.Error:
+    ulaw = decoded(payload)
+    if ulaw is None:
         return None
     return Media(
         INBOUND if track == b"inbound" else OUTBOUND,

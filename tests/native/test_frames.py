@@ -11,6 +11,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame as Peer
 from websockets.frames import Opcode
 from websockets.streams import StreamReader
+from websockets.utils import apply_mask
 
 from gateway._native import frames, frames_py
 
@@ -101,6 +102,19 @@ def test_refuses_a_negative_limit(kernel: ModuleType) -> None:
 def test_refuses_anything_but_bytes(kernel: ModuleType, buffer: object) -> None:
     with pytest.raises(TypeError):
         kernel.parse(buffer, 0, LIMIT)
+    with pytest.raises(TypeError):
+        kernel.unmasked(buffer, bytes(4))
+
+
+@pytest.mark.parametrize("key", [b"", b"abc", b"abcde"])
+def test_a_masking_key_has_four_bytes(kernel: ModuleType, key: bytes) -> None:
+    with pytest.raises(ValueError, match="4 bytes"):
+        kernel.unmasked(b"data", key)
+
+
+@given(st.binary(max_size=300), st.binary(min_size=4, max_size=4))
+def test_unmasks_as_websockets_does(data: bytes, key: bytes) -> None:
+    assert frames.unmasked(data, key) == frames_py.unmasked(data, key) == apply_mask(data, key)
 
 
 @given(

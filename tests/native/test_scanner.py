@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 from types import ModuleType
 
 import orjson
@@ -149,6 +150,26 @@ def test_leaves_every_truncation(kernel: ModuleType) -> None:
 def test_refuses_anything_but_bytes(kernel: ModuleType, text: object) -> None:
     with pytest.raises(TypeError):
         kernel.scan(text)
+    with pytest.raises(TypeError):
+        kernel.decoded(text)
+
+
+@given(st.one_of(st.binary(max_size=40), st.text("AQgw+/9=", max_size=12).map(str.encode)))
+@example(b"")
+@example(b"====")
+def test_base64_is_read_as_strictly_as_the_standard_library_does(text: bytes) -> None:
+    whole = scanner.decoded(text)
+    assert whole == scanner_py.decoded(text)
+    try:
+        assert whole == base64.b64decode(text, validate=True)
+    except binascii.Error:
+        assert whole is None
+
+
+@given(st.binary(max_size=400))
+def test_all_base64_is_decoded(data: bytes) -> None:
+    text = base64.b64encode(data)
+    assert scanner.decoded(text) == scanner_py.decoded(text) == data
 
 
 @st.composite
