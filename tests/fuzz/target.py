@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import os
 import random
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import atheris
 
-__all__ = ["main", "mutate_frames"]
+__all__ = ["kept", "main", "mutate_frames"]
 
 KEYS = (bytes(4), bytes(4), bytes(4), b"mask")
 """Mostly no mask at all, so that the fuzzer sees the text."""
@@ -67,6 +68,24 @@ def rewrapped(opcode: int, fin: bool, payload: bytes, key: bytes) -> bytes:
     return head + key + body
 
 
+def kept(check: Callable[[bytes], None], prefix: str) -> Callable[[bytes], None]:
+    """The check, which writes down what it fails on, in libFuzzer's way and under its name for it.
+
+    libFuzzer does so as well, but only after it has printed a stack; that crashes now and then under the sanitizers.
+    """
+
+    def checked(data: bytes) -> None:
+        try:
+            check(data)
+        except Exception:
+            path = Path(f"{prefix}crash-{hashlib.sha1(data, usedforsecurity=False).hexdigest()}")
+            path.write_bytes(data)
+            os.write(2, f"\nTest unit written to {path}\n".encode())
+            raise
+
+    return checked
+
+
 def main(name: str, arguments: list[str], library: str) -> None:
     """Fuzz one target until libFuzzer ends the process."""
     coverage = ctypes.CDLL(library)
@@ -82,9 +101,10 @@ def main(name: str, arguments: list[str], library: str) -> None:
     found = getattr(importlib.import_module(module), function)
     check: Callable[[bytes], None] = found[name] if isinstance(found, dict) else found
     options = {"custom_mutator": mutate_frames} if name == "reader" else {}
+    prefix = next((word.partition("=")[2] for word in arguments if word.startswith("-artifact_prefix=")), "")
     # For a merge libFuzzer starts itself anew, with these words.
     command = f"{sys.executable} -m tests.fuzz.target {name}"
-    atheris.Setup([command, *arguments], check, internal_libfuzzer=True, **options)
+    atheris.Setup([command, *arguments], kept(check, prefix), internal_libfuzzer=True, **options)
     atheris.Fuzz()
 
 
