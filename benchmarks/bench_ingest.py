@@ -1,0 +1,172 @@
+"""What does one Twilio message cost, from the socket to PCM on the clock, and what would it cost with other servers?
+
+    python -m benchmarks.bench_ingest [--sockets 300 1000 3000] [--tls 100 300] [--rows NAME…]
+                                      [--seconds 3] [--rounds 2] [--recording FILE] [--json] [--keep]
+
+Each server has a process and a core of its own, the load the other core. Every socket brings both tracks, 100 messages
+a second, each in a write of its own, paced; what counts begins a second after the last socket's first message.
+Processor time is user and system of all the server's threads by the kernel's clock, over the messages of that time.
+Rows take turns within a round, and the least of the rounds is told. All servers but the bare ones parse the JSON and
+decode base64 and μ-law; the sum of the PCM is compared with what was said. Loopback has the sender's core do a part of
+the receiving, for all rows alike.
+
+A row whose load was over 20 ms late at the 99th percentile is void. A server that uses all its core is saturated: it
+then reads many messages at a time, which makes each of them cheaper than keeping up would be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks import ingest, ingest_load
+from benchmarks.__main__ import machine
+from benchmarks.bench_calls import SAMPLE
+from benchmarks.ingest import ROWS, SECURE, Row
+from benchmarks.ingest_load import Expected, measure
+from benchmarks.ingest_servers import PICOWS, Certificate, started
+from benchmarks.loadgen import MAX_CALLS
+from benchmarks.wire import sound
+from gateway import config
+from gateway.errors import GatewayError
+from gateway.peers import recording as recordings
+
+__all__ = ["main", "run"]
+
+RESULTS = Path(__file__).parent / "results"
+DEFAULT = ("gated", "started", "bare", "picows", "websockets", "aiohttp")
+DEFAULT_SECURE = ("tls-gated", "tls-started", "tls-bare", "tls-nginx")
+Case = tuple[str, int]
+"""A row's name and its sockets."""
+
+
+async def one(case: Case, expected: Expected, seconds: float, core: int | None) -> Row:
+    """A measurement with a server of its own.
+
+    Raises:
+        PeerError: its server cannot be had here.
+        GatewayError: a socket or a start failed.
+    """
+    name, _ = case
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as place:
+        folder = Path(place)
+        (folder / "data").mkdir()
+        async with started(name, folder / "data", core, Certificate(folder)) as server:
+            row = await measure(server, expected, seconds, name.removeprefix("tls-") in ("started", "nginx"))
+    row.name = name
+    return row
+
+
+def run(
+    cases: Sequence[Case], recording: Path, seconds: float, rounds: int, cores: tuple[int | None, int | None]
+) -> tuple[dict[Case, list[Row]], dict[str, str]]:
+    """All rounds of all cases that can be had, and why the others cannot.
+
+    Args:
+        cases: in the order in which they take turns.
+        recording: what is said.
+        seconds: of each measurement.
+        rounds: how often each is measured.
+        cores: the servers', and this process's; None for any.
+    """
+    said = sound(recordings.load(recording))
+    frames = round((ingest_load.WARM_SECONDS + seconds + ingest_load.SPARE_SECONDS) * 50)
+    found: dict[Case, list[Row]] = {}
+    without: dict[str, str] = {}
+    # Rounds of one size follow each other, so that what is compared is measured close together.
+    groups = dict.fromkeys((name in SECURE, size) for name, size in cases)
+    turns = [case for group in groups for _ in range(rounds) for case in cases if (case[0] in SECURE, case[1]) == group]
+    before = os.sched_getaffinity(0)
+    if cores[1] is not None:
+        os.sched_setaffinity(0, {cores[1]})
+    try:
+        for number, case in enumerate(turns, 1):
+            if case[0] in without:
+                continue
+            try:
+                row = uvloop.run(one(case, Expected(said, case[1], frames), seconds, cores[0]))
+            except GatewayError as error:
+                without[case[0]] = f"{error} (at {case[1]} sockets)"
+                say(f"{number} of {len(turns)}: {case[1]} sockets, {case[0]}: {error}")
+                continue
+            found.setdefault(case, []).append(row)
+            say(f"{number} of {len(turns)}: {case[1]} sockets, {case[0]}, {row.us:.2f} µs, {row.verdict}")
+    finally:
+        os.sched_setaffinity(0, before)
+    return found, without
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def document(found: dict[Case, list[Row]], without: dict[str, str], seconds: float, rounds: int) -> dict[str, Any]:
+    """The result, as it is kept."""
+    rows = [ingest.best(measured) for measured in found.values()]
+    order = [*ROWS, *SECURE]
+    rows.sort(key=lambda row: (row.name in SECURE, row.calls, order.index(row.name)))
+    return {
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("uvloop", "websockets", "aiohttp", "orjson", "numpy")}
+        | dict([PICOWS.requirements[0].split("==")]),
+        "loadAverage": round(os.getloadavg()[0], 2),
+        "tickMs": config.load().limits.tick_ms,
+        "seconds": seconds,
+        "rounds": rounds,
+        "rows": ingest.as_rows(rows, found),
+        "without": without,
+        "marks": ingest.judged(rows),
+    }
+
+
+def keep(result: dict[str, Any], folder: Path = RESULTS) -> None:
+    """Write ``ingest.json`` and, where matplotlib is there, ``ingest.svg``."""
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    (folder / "ingest.json").write_text(text + "\n", encoding="utf-8")
+    try:
+        ingest.plot(result, folder / "ingest.svg")
+    except ImportError:
+        say("no plot: matplotlib is missing (pip install --group bench)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 if a server lost or garbled something, 2 if this machine cannot measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sockets", type=int, nargs="*", default=[300, 1000, 3000], help="plain ones")
+    parser.add_argument("--tls", type=int, nargs="*", default=[100, 300], help="sockets under TLS")
+    parser.add_argument("--rows", nargs="+", choices=[*ROWS, *SECURE], default=[*DEFAULT, *DEFAULT_SECURE])
+    parser.add_argument("--seconds", type=float, default=3.0, help="that count, of each measurement")
+    parser.add_argument("--rounds", type=int, default=2, help="the least of so many is told")
+    parser.add_argument("--recording", type=Path, default=SAMPLE, help="what is said")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--keep", action="store_true", help="write result and plot into benchmarks/results/")
+    options = parser.parse_args(arguments)
+    if not all(1 <= size <= MAX_CALLS for size in (*options.sockets, *options.tls)) or options.rounds < 1:
+        parser.error(f"sockets must be 1 to {MAX_CALLS}, rounds at least 1")
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        print("two cores are needed: one for the servers, one for the load", file=sys.stderr)
+        return 2
+    cases = [(name, size) for size in sorted(options.sockets) for name in options.rows if name in ROWS]
+    cases += [(name, size) for size in sorted(options.tls) for name in options.rows if name in SECURE]
+    found, without = run(cases, options.recording, options.seconds, options.rounds, (usable[0], usable[1]))
+    result = document(found, without, options.seconds, options.rounds)
+    if options.keep:
+        keep(result)
+    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else ingest.table(result))
+    return int(any(row.bad for measured in found.values() for row in measured))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
