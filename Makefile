@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(VENV)/.native
 
-.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-vad bench-redaction fuzz native models clean
+.PHONY: setup run test test-fast lint bench bench-accuracy bench-latency bench-density bench-ingest bench-vad bench-redaction fuzz native models clean
 
 setup: native models
 
@@ -58,6 +58,10 @@ bench-latency: setup
 bench-density: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python -m benchmarks.bench_density --keep
+
+bench-ingest: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	$(BIN)/python -m benchmarks.bench_ingest --keep
 
 bench-vad: setup
 	$(BIN)/python -m benchmarks.bench_vad --keep

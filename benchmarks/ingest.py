@@ -13,7 +13,8 @@ __all__ = ["MARKS", "ROWS", "SECURE", "Mark", "Row", "best", "judged", "plot", "
 VOID_MS = 20.0
 """A load that was later than this at the 99th percentile proves nothing."""
 SATURATED = 0.95
-"""Of the core: who uses that much is behind, and reads many messages at a time, which costs less than keeping up."""
+"""Of the time: who runs or wants to run that much is behind, and reads many messages at a time, which costs less than
+keeping up."""
 
 ROWS = {
     "gated": "gateway, calls not started",
@@ -39,15 +40,17 @@ SECURE = {
 class Row:
     """A measurement, or the one of several rounds that counts.
 
-    ``us`` is microseconds of the server's processor time a message, ``cores`` that time over wall time, ``load_cores``
-    the generator's. Rates are messages a second, lateness of the generator in ms. After the run ``lost`` messages (or
-    bytes) had not come to the server, ``unsent`` had not left, and ``wrong`` tells that its PCM was not what was said;
-    ``proof`` is what was compared, empty where the server was not asked. A ``short`` run had its media end too early.
+    ``us`` is microseconds of the server's processor time a message, ``cores`` that time over wall time, ``busy`` with
+    what it waited for the core, ``load_cores`` the generator's. Rates are messages a second, lateness of the generator
+    in ms. After the run ``lost`` messages (or bytes) had not come to the server, ``unsent`` had not left, and ``wrong``
+    tells that its PCM was not what was said; ``proof`` is what was compared, empty where the server was not asked. A
+    ``short`` run had its media end too early.
     """
 
     calls: int
     seconds: float
     cores: float
+    busy: float
     sent_rate: int
     taken_rate: int
     late_p50: float
@@ -64,7 +67,7 @@ class Row:
     @property
     def saturated(self) -> bool:
         """Whether the server had no time left: lateness is then its own."""
-        return self.cores >= SATURATED
+        return self.busy >= SATURATED
 
     @property
     def void(self) -> bool:

@@ -19,7 +19,7 @@ import orjson
 from numpy.typing import NDArray
 
 from benchmarks.ingest import Row
-from benchmarks.ingest_servers import GatewayServer, Server, cpu_seconds
+from benchmarks.ingest_servers import GatewayServer, Server, busy_seconds, cpu_seconds
 from benchmarks.loadgen import raise_descriptor_limit
 from benchmarks.pacer import Line, Pacer, percentile
 from benchmarks.voice import FRAME_BYTES, Script, Sound, Voice
@@ -123,10 +123,12 @@ def _text(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How things stood at a moment: seconds of the server's and of this process, messages sent, and how late."""
+    """How things stood at a moment: seconds that the server ran, that its main threads ran or waited for the core, and
+    that this process ran; messages sent, and how late."""
 
     at: float
     cpu: float
+    busy: list[float]
     own: float
     sent: int
     late: NDArray[np.int64]
@@ -198,8 +200,9 @@ class _Run:
         return row
 
     def _look(self, pacer: Pacer) -> _Look:
-        cpu = cpu_seconds(self.server.pids)
-        return _Look(time.monotonic(), cpu, time.process_time(), pacer.messages, pacer.lateness)
+        pids = self.server.pids
+        cpu, busy = cpu_seconds(pids), busy_seconds(pids)
+        return _Look(time.monotonic(), cpu, busy, time.process_time(), pacer.messages, pacer.lateness)
 
     async def _count(self) -> tuple[float, float]:
         """When, and how many media messages the server had taken; one of bytes is asked for those."""
@@ -219,18 +222,21 @@ class _Run:
         await asyncio.wait([line.over for line in lines], timeout=END_SECONDS)
         outcomes = [pacer.leave(line) for line in lines]
         sent = sum(outcome.messages for outcome in outcomes if outcome is not None)
-        whole = {"messages": expected.messages, "bytes": self._media_bytes + self.opening_bytes}
+        row.unsent = expected.messages - sent
+        whole = {"messages": sent, "bytes": self._media_bytes + self.opening_bytes}
         if isinstance(self.server, GatewayServer):
             whole["messages"] += OPENING_FRAMES * expected.calls
         deadline = time.monotonic() + END_SECONDS
         taken = await self.server.taken()
-        while time.monotonic() < deadline and taken["messages"] < whole["messages"] and taken["bytes"] < whole["bytes"]:
+        kind = "bytes" if taken["bytes"] else "messages"
+        while time.monotonic() < deadline and taken[kind] < whole[kind]:
             await asyncio.sleep(0.1)
             taken = await self.server.taken()
+        if row.unsent:
+            # What would have been said is known of whole calls only.
+            return
         taken = await self.server.taken("sum")
-        kind = "bytes" if taken["bytes"] else "messages"
         row.lost = whole[kind] - taken[kind]
-        row.unsent = expected.messages - sent
         if "checksum" in taken:
             row.wrong = (taken["samples"], taken["checksum"]) != (expected.samples, expected.checksum)
             row.proof = "checksum"
@@ -257,6 +263,7 @@ def _row(expected: Expected, before: _Look, after: _Look, taken_rate: float) -> 
         calls=expected.calls,
         seconds=round(seconds, 2),
         cores=round(cpu / seconds, 4),
+        busy=round(max(last - first for first, last in zip(before.busy, after.busy, strict=True)) / seconds, 3),
         sent_rate=round((after.sent - before.sent) / seconds),
         taken_rate=round(taken_rate),
         late_p50=percentile(after.late - before.late, 0.5),

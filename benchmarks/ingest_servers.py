@@ -40,6 +40,7 @@ __all__ = [
     "GatewayServer",
     "Runner",
     "Server",
+    "busy_seconds",
     "cpu_seconds",
     "gateway_server",
     "nginx",
@@ -69,6 +70,15 @@ def cpu_seconds(pids: Sequence[int]) -> float:
             raise PeerError(f"process {pid} has ended")
         total += time.clock_gettime(clock.value)
     return total
+
+
+def busy_seconds(pids: Sequence[int]) -> list[float]:
+    """Time that the main thread of each of some processes ran or waited for a core to run on.
+
+    A thread that has no other time is behind with its work, whoever else takes the core from it.
+    """
+    fields = [Path(f"/proc/{pid}/schedstat").read_text().split() for pid in pids]
+    return [(int(ran) + int(waited)) / 1e9 for ran, waited, _ in fields]
 
 
 _LIBC = ctypes.CDLL(None)
