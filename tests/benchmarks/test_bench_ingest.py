@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_under_tls_the_most_sockets_that_the_load_could_pace_are_judged() -> Non
 
 def test_the_table_shows_both_sides() -> None:
     rows = [row("gated", 1.2), row("bare", 3.2), row("bare", 3.0, calls=300)]
-    result = {
+    result: dict[str, Any] = {
         "machine": "here",
         "versions": {"uvloop": "1"},
         "seconds": 3.0,
@@ -195,7 +196,7 @@ def test_the_other_servers_take_all() -> None:
 async def test_pcm_that_is_not_what_was_said_is_noticed(expected: Expected) -> None:
     class Other(Expected):
         @property
-        def checksum(self) -> int:  # type: ignore[override]  # a cached property of the base
+        def checksum(self) -> int:
             return super().checksum + 1
 
     async with runner("websockets", None) as server:
