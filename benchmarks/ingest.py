@@ -15,6 +15,8 @@ VOID_MS = 20.0
 SATURATED = 0.95
 """Of the time: who runs or wants to run that much is behind, and reads many messages at a time, which costs less than
 keeping up."""
+STOLEN = 0.1
+"""Of the time: more than this taken by others is too much."""
 
 ROWS = {
     "gated": "gateway, calls not started",
@@ -67,25 +69,32 @@ class Row:
     @property
     def saturated(self) -> bool:
         """Whether the server had no time left: lateness is then its own."""
-        return self.busy >= SATURATED
+        return self.busy >= SATURATED and not self.starved
+
+    @property
+    def starved(self) -> bool:
+        """Whether the server was behind because others took the core from it."""
+        return self.busy >= SATURATED > self.cores + STOLEN
 
     @property
     def void(self) -> bool:
-        """Whether the generator could not keep its time."""
-        return not self.saturated and (self.late_p99 > VOID_MS or self.short)
+        """Whether it tells nothing: the generator, or the machine, could not keep its time."""
+        late = self.late_p99 > VOID_MS
+        return not self.saturated and (late or self.short or self.starved or bool(self.unsent))
 
     @property
     def bad(self) -> bool:
         """Whether the server lost or garbled something."""
-        return self.wrong or bool(self.lost or self.unsent)
+        return self.wrong or bool(self.lost)
 
     @property
     def verdict(self) -> str:
         """In a few words."""
         if self.saturated:
             return f"saturated: takes {self.taken_rate:,} of {self.asked:,} a second"
-        words = [f"{self.lost} lost"] * bool(self.lost) + [f"{self.unsent} unsent"] * bool(self.unsent)
-        words += ["PCM is wrong"] * self.wrong
+        words = [f"{self.lost} lost"] * bool(self.lost) + ["PCM is wrong"] * self.wrong
+        words += [f"void: {self.unsent} not sent"] * bool(self.unsent)
+        words += ["void: others took the core"] * self.starved
         words += [f"void: load late by {self.late_p99:.0f} ms at p99"] * (self.late_p99 > VOID_MS)
         words += ["void: media ended too early"] * self.short
         return "; ".join(words) or f"none lost, by {self.proof}"
@@ -97,11 +106,11 @@ class Row:
 
 
 def best(rounds: Sequence[Row]) -> Row:
-    """The least cost of the rounds that are not void; of void ones that with the least late load.
+    """The least cost of the rounds that are not void, first of those that kept up; of void ones the least late load.
 
     What any round lost or got wrong is held against the row.
     """
-    least = min(rounds, key=lambda row: (row.void, row.late_p99 if row.void else row.us))
+    least = min(rounds, key=lambda row: (row.void, row.saturated, row.late_p99 if row.void else row.us))
     fault = next((row for row in rounds if row.bad), None)
     return fault if fault is not None else least
 

@@ -193,10 +193,9 @@ class _Run:
             ended = min(line.begin for line in lines) + self.expected.frames * FRAME_MS / 1000
             last = await self._count()
             row = _row(self.expected, before, after, (last[1] - first[1]) / (last[0] - first[0]))
-            row.short = after.at > ended and not row.saturated
-            if row.saturated:
-                return row
-            await self._finish(lines, pacer, row)
+            row.short = after.at > ended
+            if not row.saturated:
+                await self._finish(lines, pacer, row)
         return row
 
     def _look(self, pacer: Pacer) -> _Look:
@@ -271,7 +270,7 @@ def _row(expected: Expected, before: _Look, after: _Look, taken_rate: float) -> 
         load_cores=round((after.own - before.own) / seconds, 3),
     )
     # In a steady state what is sent is taken; who cannot keep up is charged with what it took.
-    rate = row.taken_rate if row.saturated else row.sent_rate
+    rate = row.taken_rate if row.saturated or row.starved else row.sent_rate
     row.us = round(cpu / seconds / rate * 1e6, 3) if rate else float("inf")
     return row
 

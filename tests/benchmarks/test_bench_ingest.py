@@ -28,7 +28,7 @@ from gateway.peers import recording
 ANYWHERE = (None, None)
 
 
-def row(name: str, us: float, calls: int = 1000, **changes: object) -> Row:
+def row(name: str, us: float, calls: int = 1000, **changes: Any) -> Row:
     one = Row(calls, 3.0, 0.3, 0.4, 100_000, 100_000, 0.5, 2.0, 0.4, name=name, us=us, proof="checksum")
     for key, value in changes.items():
         setattr(one, key, value)
@@ -85,24 +85,37 @@ def test_a_tracks_sum_does_not_depend_on_how_it_is_cut(sizes: tuple[int, ...]) -
 
 
 def test_the_least_round_counts_but_not_a_void_one() -> None:
-    rounds = [row("bare", 4.0), row("bare", 3.5), row("bare", 1.0, late_p99=25.0), row("bare", 0.9, short=True)]
+    rounds = [
+        row("bare", 4.0),
+        row("bare", 3.5),
+        row("bare", 1.0, late_p99=25.0),
+        row("bare", 0.9, short=True),
+        row("bare", 0.8, unsent=7),
+    ]
     assert best(rounds).us == 3.5
     assert best([row("bare", 1.0, late_p99=300.0), row("bare", 2.0, late_p99=25.0)]).us == 2.0
 
 
-@pytest.mark.parametrize("fault", [{"lost": 1}, {"wrong": True}, {"unsent": 7}])
-def test_a_round_that_lost_something_is_the_one_that_is_told(fault: dict[str, object]) -> None:
+@pytest.mark.parametrize("fault", [{"lost": 1}, {"wrong": True}])
+def test_a_round_that_lost_something_is_the_one_that_is_told(fault: dict[str, Any]) -> None:
     assert best([row("gated", 1.0), row("gated", 2.0, **fault)]).bad
 
 
 def test_who_has_no_time_left_is_saturated_and_its_lateness_is_its_own() -> None:
-    one = row("websockets", 9.0, busy=0.97, taken_rate=70_000, late_p99=900.0)
+    one = row("websockets", 9.0, cores=0.96, busy=0.97, taken_rate=70_000, late_p99=900.0)
     assert (one.saturated, one.void) == (True, False)
     assert one.verdict == "saturated: takes 70,000 of 100,000 a second"
 
 
+def test_who_is_behind_because_others_took_the_core_says_nothing() -> None:
+    one = row("bare", 1.0, cores=0.5, busy=0.99, late_p99=900.0)
+    assert (one.saturated, one.void) == (False, True)
+    assert "void: others took the core" in one.verdict
+    assert best([one, row("bare", 2.0, cores=0.97, busy=0.98), row("bare", 3.0)]).us == 3.0
+
+
 def test_marks_are_met_missed_or_void() -> None:
-    rows = [row("gated", 1.2), row("started", 2.0), row("bare", 3.2), row("websockets", 20.0, busy=1.0)]
+    rows = [row("gated", 1.2), row("started", 2.0), row("bare", 3.2), row("websockets", 20.0, cores=1.0, busy=1.0)]
     first, second, third = judged(rows)
     assert (first["ratio"], first["met"]) == (0.375, True)
     assert (second["ratio"], second["met"]) == (0.625, False)
@@ -139,7 +152,12 @@ def test_the_table_shows_both_sides() -> None:
 
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    rows = [row("gated", 1.2), row("bare", 3.2, busy=1.0), row("bare", 3.0, calls=300), row("tls-bare", 3.0, calls=100)]
+    rows = [
+        row("gated", 1.2),
+        row("bare", 3.2, cores=1.0, busy=1.0),
+        row("bare", 3.0, calls=300),
+        row("tls-bare", 3.0, calls=100),
+    ]
     result = {"rows": as_rows(rows, {(one.name, one.calls): [one] for one in rows})}
     for name in ("a.svg", "b.svg"):
         ingest.plot(result, tmp_path / name)
@@ -168,7 +186,7 @@ def judge(found: dict[tuple[str, int], list[Row]], proofs: dict[str, str]) -> No
     assert {name for name, _ in found} == set(proofs)
     for (name, _), rounds in found.items():
         assert not any(one.bad for one in rounds), rounds
-        assert all(one.saturated or one.proof == proofs[name] for one in rounds)
+        assert all(one.saturated or one.unsent or one.proof == proofs[name] for one in rounds)
         assert all(0 < one.us < 10_000 for one in rounds)
 
 
