@@ -71,7 +71,7 @@ def _discard(listener: socket.socket, calls: int, core: int, done: Connection) -
         time.sleep(max(0.0, READ_S - (time.monotonic() - began)))
 
 
-def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int]) -> dict[str, Any]:
+def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int], ring: bool = True) -> dict[str, Any]:
     """One run.
 
     Args:
@@ -79,6 +79,7 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
         seconds: of the time that counts, one second after the last call has begun.
         coalesced: one write for both tracks.
         cores: the sender's, and the reader's.
+        ring: many sends in one system call, if that can be had.
     """
     raise_descriptor_limit(2 * calls + 64)
     processes = multiprocessing.get_context("spawn")
@@ -86,9 +87,11 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         reader = processes.Process(target=_discard, args=(listener, calls, cores[1], there), daemon=True)
         reader.start()
+        # Only the reader has it now: its end, should it fail, is seen here.
+        there.close()
         lines = [socket.create_connection(listener.getsockname()) for _ in range(calls)]
         here.recv()
-    one = sender.Sender(coalesced=coalesced)
+    one = sender.Sender(coalesced=coalesced, ring=ring)
     clock = {"cpu": 0.0}
 
     def run() -> None:
@@ -122,6 +125,7 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
     return {
         "calls": calls,
         "coalesced": coalesced,
+        "ring": one.ring,
         "messages": messages,
         "complete": messages == calls * len(TRACKS) * round(seconds * FRAMES_A_SECOND) and ended == calls,
         "bytesRead": came,

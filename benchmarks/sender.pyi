@@ -1,5 +1,7 @@
 """The compiled sender; its twin, ``sender_py``, is the specification."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,14 +16,18 @@ from benchmarks.voice import Script
 HAS_THREAD: bool
 
 class Sender:
-    """As the twin's, on descriptors of sockets only; any thread may call it while another one runs it."""
+    """As the twin's; any thread may call it while another one runs it.
+
+    Where it runs by itself lateness is told by the clock after a write, not by the time that ``step`` was told.
+    """
 
     messages: int
-    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000) -> None: ...
+    ring: bool
+    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000, ring: bool = True) -> None: ...
     @property
     def lateness(self) -> NDArray[np.int64]: ...
     def __len__(self) -> int: ...
-    def add(self, target: int, script: Script, now_us: int) -> tuple[int, int]: ...
+    def add(self, target: int | Callable[[bytes], int], script: Script, now_us: int) -> tuple[int, int]: ...
     def control(self, number: int, data: bytes) -> None: ...
     def remove(self, number: int) -> Outcome: ...
     def ended(self) -> list[tuple[int, int, int]]: ...

@@ -4,8 +4,8 @@ The 20 ms of a frame are a wheel of 80 places. A line stands at one of them, the
 messages of all lines leave evenly over the time and never in one burst. What a socket does not take is kept, at most
 the messages of one turn; the line's later frames are made when it takes bytes again, late and counted so.
 
-No clock and no waiting in here: :meth:`Sender.step` is told the time. Unlike the compiled sender this one also writes
-to functions, which is how TLS is loaded.
+No clock and no waiting in here: :meth:`Sender.step` is told the time. A line may write to a function in place of a
+socket, which is how TLS is loaded.
 """
 
 from __future__ import annotations
@@ -84,12 +84,13 @@ class Sender:
     Args:
         coalesced: write what is due of a line at once, and not each message by itself.
         patience_us: a line whose socket has taken nothing for so long has stalled, and is given up.
+        ring: send what is due of many lines in one system call, where that can be had; not here.
 
     Raises:
         ValueError: ``patience_us`` is not positive.
     """
 
-    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000) -> None:
+    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000, ring: bool = True) -> None:
         if patience_us <= 0:
             raise ValueError(f"patience_us must be positive, not {patience_us}")
         self._coalesced = coalesced
@@ -103,6 +104,8 @@ class Sender:
         self._late = np.zeros(LATE_BINS, np.int64)
         self.messages = 0
         """Messages written whole, of all lines."""
+        self.ring = False
+        """Whether many sends are one system call."""
 
     @property
     def lateness(self) -> NDArray[np.int64]:
@@ -217,7 +220,7 @@ class Sender:
         taken = self._write(line, data)
         if taken == len(data):
             self._count(line, count, due_us, now_us)
-        else:
+        elif line.status == PLAYING:
             line.tail[:] = data[taken:]
             line.tail_messages, line.tail_due = count, due_us
 
