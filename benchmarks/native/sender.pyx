@@ -466,6 +466,8 @@ cdef class Sender:
                 if line.tail_size and not self.flush(line):
                     self.judge(line, status, now_us)
                     continue
+                if status != S_PLAYING:
+                    continue
                 self.waiting_lines[self.waiting_count] = line
                 self.waiting_count += 1
                 if self.waiting_count == BATCH:

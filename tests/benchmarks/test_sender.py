@@ -271,6 +271,7 @@ def test_a_lost_socket_is_told_with_its_errno(module: Way, pair: Pair) -> None:
     pair.far.close()
     sender.step(begin + FRAME_US)
     assert sorted(sender.ended()) == [(number, LOST, 32), (second, DONE, 0)]
+    sender.step(begin + 2 * FRAME_US)
     assert sender.ended() == []
     assert sender.remove(number).messages == 0
     other.close()
