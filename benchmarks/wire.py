@@ -177,6 +177,12 @@ class MediaSocket(asyncio.Protocol):
         self._transport.get_extra_info("socket").setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, linger)
         self._transport.abort()
 
+    def hang_up(self) -> None:
+        """End the TCP connection without a word of WebSocket: the peer sees its end."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
+
     async def close(self, seconds: float = 5.0) -> None:
         """Close with 1000, waiting for the answer so long; then drop the connection."""
         self._closing = True
