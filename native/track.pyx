@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from gateway._native.mulaw cimport decode_into
+from gateway._native.mulaw cimport add_sums, decode_into
 
 from gateway.errors import InternalError
 
@@ -112,21 +112,10 @@ cdef void _enqueue(TrackState* track, const unsigned char* ulaw, Py_ssize_t size
 
 
 cdef void _sum(TrackState* track, const unsigned char* ulaw, Py_ssize_t size) noexcept nogil:
-    cdef int16_t[256] pcm
-    cdef uint64_t a = track.sum_a, b = track.sum_b
-    cdef Py_ssize_t done = 0, run, i
     if ulaw == NULL:
-        track.sum_b = b + <uint64_t>size * a
-        return
-    while done < size:
-        run = min(size - done, 256)
-        decode_into(ulaw + done, run, pcm)
-        for i in range(run):
-            a += <uint64_t>pcm[i]
-            b += a
-        done += run
-    track.sum_a = a
-    track.sum_b = b
+        track.sum_b += <uint64_t>size * track.sum_a
+    else:
+        add_sums(ulaw, size, &track.sum_a, &track.sum_b)
 
 
 cdef Py_ssize_t _put(TrackState* track, const unsigned char* ulaw, Py_ssize_t size) noexcept nogil:

@@ -57,6 +57,7 @@ class Reader:
         self.media = 0
         self.bytes = 0
         self.last_bytes_ms = 0
+        self._pending = False
 
     @property
     def buffered(self) -> int:
@@ -67,6 +68,11 @@ class Reader:
     def dead(self) -> bool:
         """Whether the reader came to its end (broken, end of file, closed)."""
         return self._dead
+
+    @property
+    def pending(self) -> bool:
+        """Whether an event waits, or may wait."""
+        return self._pending
 
     def bind(self, stream_sid: bytes, inbound: Track | None, outbound: Track | None) -> None:
         """Place media of this stream on these tracks; media of a track that is None are events."""
@@ -86,15 +92,18 @@ class Reader:
         self._offset = 0
         self.bytes += len(data)
         self.last_bytes_ms = now_ms
+        self._pending = True
 
     def set_eof(self, errno: int) -> None:
         """The peer sends no more: ``errno`` of a failing read, 0 for an orderly end."""
         if self._errno < 0:
             self._errno = errno
+            self._pending = not self._dead
 
     def close(self) -> None:
         """Free the buffer; the reader is dead."""
         self._dead = True
+        self._pending = False
         self._buffer = b""
         self._offset = 0
         self.unbind()
@@ -120,6 +129,7 @@ class Reader:
 
     def _end(self) -> tuple[int, bytes] | None:
         if self._errno < 0:
+            self._pending = False
             return None
         self.close()
         return EOF, str(self._errno).encode() if self._errno else b""

@@ -12,3 +12,4 @@ cdef struct MediaFields:
 
 cdef bint scan_fields(const unsigned char* message, Py_ssize_t size, MediaFields* fields) noexcept nogil
 cdef Py_ssize_t decode_base64(const unsigned char* text, Py_ssize_t size, unsigned char* out) noexcept nogil
+cdef Py_ssize_t check_base64(const unsigned char* text, Py_ssize_t size) noexcept nogil

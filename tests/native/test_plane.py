@@ -437,6 +437,107 @@ def test_a_huge_message_breaks_its_own_reader_at_once() -> None:
 
 
 @needs_plane
+def test_a_round_may_take_several_ticks() -> None:
+    with connected(5) as (subject, lines, peers):
+        for peer in peers:
+            peer.sendall(masked(media(0)))
+        under_way = []
+        for _ in range(3):
+            assert subject.tick(NOW, 2) == []
+            under_way.append((sum(line.inbound.messages for line in lines), subject.under_way))
+        assert under_way == [(2, True), (4, True), (5, False)]
+
+
+@needs_plane
+def test_a_tick_ends_where_it_has_read_enough_and_the_next_goes_on_there() -> None:
+    """However fast a socket is flooded, a tick takes a bounded number of bytes, and every other socket has its turn."""
+    with connected(6, budget=3_000) as (subject, lines, peers):
+        for peer in peers[:2]:
+            peer.sendall(masked(media(0)) * 100)
+        for peer in peers[2:]:
+            peer.sendall(masked(media(0)))
+        taken, turns = 0, []
+        for _ in range(3):
+            subject.tick(NOW, 6, 3_000)
+            before, taken = taken, sum(line.reader.bytes for line in lines)
+            turns.append([line.reader.bytes > 0 for line in lines].count(True))
+            assert taken - before < 3_000 + 3_000
+        assert turns == [1, 2, 6]
+        assert not subject.under_way
+        assert [line.inbound.messages for line in lines[2:]] == [1] * 4
+
+
+@needs_plane
+@given(st.lists(st.tuples(st.integers(1, 6), st.lists(st.integers(0, 9), max_size=3)), max_size=8))
+def test_each_is_read_once_a_round_whoever_comes_and_goes(steps: list[tuple[int, list[int]]]) -> None:
+    with connected(10) as (subject, lines, peers):
+        registered = set(range(10))
+        turns = [0] * 10
+        for sockets, changes in steps:
+            for peer in peers:
+                peer.sendall(masked(media(0)))
+            if not subject.under_way:
+                fresh = set(registered)
+                turns = [0] * 10
+            before = [line.reader.bytes for line in lines]
+            subject.tick(NOW, sockets)
+            for i, line in enumerate(lines):
+                turns[i] += line.reader.bytes > before[i]
+            assert max(turns) <= 1
+            if not subject.under_way:
+                assert all(turns[i] for i in fresh & registered)
+            for i in changes:
+                if i in registered:
+                    subject.unregister(lines[i].reader)
+                    registered.discard(i)
+                else:
+                    subject.register(lines[i].reader.owner[1].fileno(), lines[i].reader)  # type: ignore[index]  # above
+                    registered.add(i)
+                # Whoever comes back has its turn at the end, again.
+                turns[i] = 0
+                fresh.discard(i)
+
+
+@needs_plane
+def test_one_socket_is_read_out_of_its_turn() -> None:
+    with connected(2, budget=1_000) as (subject, lines, peers):
+        for peer in peers:
+            peer.sendall(masked(media(0)) * 2 + masked(b"event") + masked(media(20)) * 5)
+        assert subject.most == 1_000
+        assert subject.read(lines[1].reader, NOW) == 1_000
+        # Its events come first.
+        assert subject.read(lines[1].reader, NOW) == 0
+        lines[1].handle()
+        assert subject.read(lines[1].reader, NOW) > 0
+        assert [line.reader.bytes > 0 for line in lines] == [False, True]
+        assert not subject.under_way
+        subject.unregister(lines[0].reader)
+        assert subject.read(lines[0].reader, NOW) == 0
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40).map(base64.b64encode),
+        st.text("AQgw+/9=-_[`{@ \\\x00\x7f", max_size=12).map(str.encode),
+        st.binary(max_size=12).filter(lambda text: b'"' not in text),
+    )
+)
+def test_a_closed_gate_judges_a_payload_as_an_open_one_does(payload: bytes) -> None:
+    """Though it decodes none: it counts the same samples, or leaves the same message to Python."""
+    message = media(100, b"").replace(b'"payload":""', b'"payload":"%s"' % payload)
+    outcomes = []
+    for gated in (False, True):
+        line = Line(plane)
+        if gated:
+            line.inbound.close_gate()
+        events = line.feed(masked(message))
+        outcomes.append((events, line.inbound.position, line.inbound.messages))
+        counted = line.inbound.gated_samples if gated else line.inbound.received_samples
+        assert counted == (0 if events else line.inbound.position - 800)
+    assert outcomes[0] == outcomes[1]
+
+
+@needs_plane
 def test_readers_may_be_unregistered_while_their_events_are_handled() -> None:
     with connected(10) as (subject, lines, peers):
         for i, peer in enumerate(peers):
