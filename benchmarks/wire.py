@@ -1,6 +1,6 @@
 """A media socket that costs next to nothing to feed: for thousands of calls from one process.
 
-``websockets``' Sans-I/O client shakes hands and answers pings; the media frames are put together elsewhere
+It shakes hands and answers pings (:mod:`benchmarks.upgrade`); the media frames are put together elsewhere
 (:mod:`benchmarks.voice`) and written to the transport as they are, or past it by a sender that is lent the socket.
 """
 
@@ -14,12 +14,8 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus
-from websockets.frames import CloseCode
-from websockets.protocol import State
-from websockets.uri import parse_uri
 
+from benchmarks.upgrade import ABNORMAL, Dialogue
 from benchmarks.voice import FRAME_BYTES, Sound, frame
 from gateway._native import mulaw
 from gateway.errors import PeerError
@@ -28,6 +24,8 @@ from gateway.peers.recording import Recording
 from gateway.speech.engine import Pcm
 
 __all__ = ["MediaSocket", "frame", "sound"]
+
+NORMAL_CLOSURE = 1000
 
 
 def sound(recording: Recording, gain_db: float = 0.0) -> Sound:
@@ -65,7 +63,7 @@ class MediaSocket(asyncio.Protocol):
     """
 
     def __init__(self, url: str, on_lost: Callable[[str], None]) -> None:
-        self._protocol = ClientProtocol(parse_uri(url), max_size=64 * 1024)
+        self._dialogue = Dialogue(url)
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         loop = asyncio.get_running_loop()
@@ -85,14 +83,14 @@ class MediaSocket(asyncio.Protocol):
 
         Raises:
             PeerError: nobody there, refused (``upgrade 503``), or no answer in time.
+            UsageError: it is no ``ws://`` or ``wss://`` URL.
         """
-        address = parse_uri(url)
-        secure = (context or True) if address.secure else None
+        socket = cls(url, on_lost)
+        to = socket._dialogue
+        secure = (context or True) if to.secure else None
         try:
             async with asyncio.timeout(seconds):
-                _, socket = await asyncio.get_running_loop().create_connection(
-                    lambda: cls(url, on_lost), address.host, address.port, ssl=secure
-                )
+                await asyncio.get_running_loop().create_connection(lambda: socket, to.host, to.port, ssl=secure)
                 await socket._opened
         except TimeoutError as error:
             raise PeerError("upgrade timeout") from error
@@ -104,44 +102,38 @@ class MediaSocket(asyncio.Protocol):
         """Send the upgrade request."""
         # uvloop's transports do not inherit from asyncio's.
         self._transport = cast(asyncio.Transport, transport)
-        self._protocol.send_request(self._protocol.connect())
-        self._flush()
+        self._transport.write(self._dialogue.request)
 
     def data_received(self, data: bytes) -> None:
         """The upgrade answer, pings, a close."""
-        self._protocol.receive_data(data)
-        self._flush()
-        if not self._opened.done():
-            if self._protocol.handshake_exc is not None:
-                self._opened.set_exception(_refusal(self._protocol.handshake_exc))
-            elif self._protocol.state is State.OPEN:
-                self._opened.set_result(None)
-
-    def eof_received(self) -> None:
-        """The peer has said all it will."""
-        self._protocol.receive_eof()
-        self._flush()
+        try:
+            answers = self._dialogue.feed(data)
+        except PeerError as error:
+            if not self._opened.done():
+                self._opened.set_exception(error)
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        if self._dialogue.opened and not self._opened.done():
+            self._opened.set_result(None)
+        for answer in answers:
+            self._say(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits, and why."""
         if not self._opened.done():
             self._opened.set_exception(PeerError("upgrade connection lost"))
         elif not self._closing:
-            code = self._protocol.close_code
-            self._on_lost(f"closed {code}" if code not in (None, CloseCode.ABNORMAL_CLOSURE) else "reset")
+            code = self._dialogue.close_code
+            self._on_lost(f"closed {code}" if code != ABNORMAL else "reset")
         if not self._ended.done():
             self._ended.set_result(None)
 
-    def _flush(self) -> None:
-        assert self._transport is not None
-        for data in self._protocol.data_to_send():
-            if not data:
-                self._transport.close()
-            elif self.detour is not None:
-                self.detour(data)
-            else:
-                self._transport.write(data)
-                self.frames += self._opened.done()
+    def _say(self, data: bytes) -> None:
+        if self.detour is not None:
+            self.detour(data)
+        else:
+            self.write(data)
 
     @property
     def lost(self) -> bool:
@@ -188,15 +180,7 @@ class MediaSocket(asyncio.Protocol):
         self._closing = True
         if self._transport is None or self._ended.done():
             return
-        if self._protocol.state is State.OPEN and not self._transport.is_closing():
-            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
-            self._flush()
+        if self._dialogue.opened and not self._dialogue.closing:
+            self.write(self._dialogue.close(NORMAL_CLOSURE))
         await asyncio.wait([self._ended], timeout=seconds)
         self._transport.abort()
-
-
-def _refusal(error: Exception) -> PeerError:
-    if isinstance(error, InvalidStatus):
-        return PeerError(f"upgrade {error.response.status_code}")
-    kind = "handshake" if isinstance(error, InvalidHandshake) else type(error).__name__
-    return PeerError(f"upgrade {kind}")
