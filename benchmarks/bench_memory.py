@@ -209,8 +209,10 @@ async def measure(state: State, calls: int, seed: int = 1, seconds: float = STRE
         less = await _streamed(state, fewer, seed, seconds)
         more = calls - fewer
         figures = {what: each.since(less.figures[what]).among(more) for what, each in seen.figures.items()}
+        left = seen.left.since(less.left).among(more)
     else:
         figures = {what: each.among(calls) for what, each in seen.figures.items()}
+        left = seen.left.among(calls)
     return {
         "state": state.name,
         "model": state.model or "default",
@@ -220,7 +222,7 @@ async def measure(state: State, calls: int, seed: int = 1, seconds: float = STRE
             for (what, each), mark in zip(figures.items(), state.marks, strict=True)
         ],
         "descriptorsPerCall": round(seen.files / calls, 2),
-        "leftKibPerCall": seen.left.among(calls).rss,
+        "leftKibPerCall": left.rss,
         "utterances": seen.utterances,
         "errors": seen.errors,
     }

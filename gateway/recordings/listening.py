@@ -156,7 +156,7 @@ class _Line:
         """As the stage of a live call does it (:mod:`gateway.speech.stage`), but nobody has to wait."""
         for one in shown:
             if isinstance(one, Pause):
-                self.guess = self._heard(one.pcm, Kind.SPECULATIVE)
+                self.guess = self._heard(one.ulaw, Kind.SPECULATIVE)
                 verdict = read(self.guess.first, quiet=one.quiet, languages=self.engine.languages)
                 yield from self._hear(self.speech.advise(one.number, verdict))
             elif isinstance(one, Resumption):
@@ -165,11 +165,11 @@ class _Line:
                 # The guess before a cut was of another piece, and one that failed is tried again on all of it.
                 guess, self.guess = self.guess, None
                 if guess is None or guess.first is None or one.ending is Ending.CUT:
-                    guess = self._heard(one.pcm, Kind.FINAL)
+                    guess = self._heard(one.ulaw, Kind.FINAL)
                 yield self._found(one, self._surer(guess))
 
-    def _heard(self, pcm: Pcm, kind: Kind) -> _Heard:
-        session = self.memory.read(self.engine, pcm)
+    def _heard(self, ulaw: bytes, kind: Kind) -> _Heard:
+        session = self.memory.read(self.engine, ulaw)
         return _Heard(session, kind, _decode(self.engine, session, kind))
 
     def _surer(self, heard: _Heard) -> Hypothesis | None:

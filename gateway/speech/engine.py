@@ -19,6 +19,7 @@ from gateway.speech.vocabulary import Vocabulary
 
 __all__ = [
     "PLAIN",
+    "Compact",
     "DecodeOptions",
     "Engine",
     "Hypothesis",
@@ -106,6 +107,14 @@ class Session(Protocol):
     @property
     def duration_ms(self) -> int:
         """Audio taken so far."""
+
+
+@runtime_checkable
+class Compact(Session, Protocol):
+    """A session that keeps telephone audio as it came: half the memory while it waits."""
+
+    def accept_ulaw(self, data: bytes) -> None:
+        """Take more audio of the utterance, 8 kHz μ-law."""
 
 
 @runtime_checkable

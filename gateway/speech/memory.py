@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway._native import mulaw
-from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Past, Pcm, Recalling, Session
+from gateway.speech.engine import PLAIN, Compact, DecodeOptions, Engine, Hypothesis, Past, Recalling, Session
 from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
 
 __all__ = ["LONGEST_MS", "Memory"]
 
 LONGEST_MS = 12_000
-"""A longer utterance is not kept: with it, there is no second hearing (:data:`gateway.speech.search.LONGEST_MS`)."""
+"""Of two utterances: with more, there is no second hearing (:data:`gateway.speech.search.LONGEST_MS`)."""
 
 _SAMPLES_PER_MS = 8
 
@@ -31,9 +31,11 @@ class _Last:
     audio: bytes
     hypothesis: Hypothesis | None = None
 
-    def past(self) -> Past | None:
-        """What it leaves to the next one, if that is of use."""
+    def past(self, samples: int) -> Past | None:
+        """What it leaves to the next one, of so many samples, if that is of use."""
         if not self.audio or self.hypothesis is None or not (self.cut or self.hypothesis.said):
+            return None
+        if not self.cut and len(self.audio) + samples > LONGEST_MS * _SAMPLES_PER_MS:
             return None
         return Past(mulaw.decode(self.audio), self.hypothesis, self.cut)
 
@@ -49,22 +51,29 @@ class Memory:
         self._options = options
         self._last: _Last | None = None
 
-    def read(self, engine: Engine, pcm: Pcm) -> Session:
-        """Begin to decode ``pcm``, the utterance that is open or has just ended."""
+    def read(self, engine: Engine, ulaw: bytes) -> Session:
+        """Begin to decode ``ulaw``, the utterance that is open or has just ended."""
         session = engine.open(self._options)
-        if self._last is not None and isinstance(session, Recalling) and (past := self._last.past()) is not None:
+        if (
+            self._last is not None
+            and isinstance(session, Recalling)
+            and (past := self._last.past(len(ulaw))) is not None
+        ):
             session.recall(past)
-        session.accept(pcm)
+        if isinstance(session, Compact):
+            session.accept_ulaw(ulaw)
+        else:
+            session.accept(mulaw.decode(ulaw))
         return session
 
     def ended(self, segment: Segment) -> None:
         """An utterance has ended; call it after its :meth:`read`."""
-        cut, pcm = segment.ending is Ending.CUT, segment.pcm
+        cut, audio = segment.ending is Ending.CUT, segment.ulaw
         if cut:
-            pcm = pcm[-OVERLAP_MS * _SAMPLES_PER_MS :]
-        elif len(pcm) > LONGEST_MS * _SAMPLES_PER_MS:
-            pcm = pcm[:0]
-        self._last = _Last((segment.start, segment.end), cut, mulaw.encode(pcm))
+            audio = audio[-OVERLAP_MS * _SAMPLES_PER_MS :]
+        elif len(audio) > LONGEST_MS * _SAMPLES_PER_MS:
+            audio = b""
+        self._last = _Last((segment.start, segment.end), cut, audio)
 
     def told(self, segment: Segment, hypothesis: Hypothesis) -> None:
         """Its text, as the engine gave it, is there."""

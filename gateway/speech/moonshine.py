@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
+from gateway._native import mulaw
 from gateway.errors import InternalError, ModelError
 from gateway.speech import search, words
 from gateway.speech.attention import Attention
@@ -61,11 +62,12 @@ _MOST_CHECKED = 4
 
 
 class MoonshineSession:
-    """One utterance's audio; implements :class:`~gateway.speech.engine.Recalling`."""
+    """One utterance's audio; implements :class:`~gateway.speech.engine.Recalling` and ``Compact``."""
 
     def __init__(self, options: DecodeOptions = PLAIN) -> None:
         self.options = options
-        self._chunks: list[Pcm] = []
+        # 16-bit PCM, or μ-law as it came.
+        self._chunks: list[Pcm | bytes] = []
         self._samples = 0
         self.past: Past | None = None
         # Of a second hearing: what the first one made of it.
@@ -97,6 +99,11 @@ class MoonshineSession:
         self._chunks.append(pcm.copy())
         self._samples += len(pcm)
 
+    def accept_ulaw(self, data: bytes) -> None:
+        """Keep ``data``, 8 kHz μ-law, which is decoded when it is asked for: it may wait long, and many with it."""
+        self._chunks.append(data)
+        self._samples += len(data)
+
     @property
     def duration_ms(self) -> int:
         """Audio taken so far."""
@@ -104,7 +111,7 @@ class MoonshineSession:
 
     def pcm(self) -> Pcm:
         """All audio taken so far; a worker may ask while more is being accepted."""
-        chunks = self._chunks[:]
+        chunks = [mulaw.decode(chunk) if isinstance(chunk, bytes) else chunk for chunk in self._chunks[:]]
         return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
 
 

@@ -286,7 +286,7 @@ class SpeechStage:
         asked = time.monotonic()
         track.pause, track.patience_ends = pause.number, asked + ANSWER_S
         try:
-            hearing = self._listen(track.memory.read(self._engine, pause.pcm), Kind.SPECULATIVE)
+            hearing = self._listen(track.memory.read(self._engine, pause.ulaw), Kind.SPECULATIVE)
         except GatewayError:
             self._advise(track, pause.number, Verdict.OPEN)
         else:
@@ -330,7 +330,7 @@ class SpeechStage:
             # The guess was of another piece.
             self._give_up(track)
         speculation, track.speculation = track.speculation, None
-        whole = track.memory.read(self._engine, segment.pcm)
+        whole = track.memory.read(self._engine, segment.ulaw)
         track.memory.ended(segment)
         reading = _Reading(track, segment, track.listener.on_segment(segment), whole)
         if speculation is not None:

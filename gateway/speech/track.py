@@ -24,6 +24,7 @@ from gateway._native import endpoint, level, mulaw
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Pcm
 from gateway.speech.guards import SpeechEvidence
+from gateway.speech.kept import Kept
 from gateway.speech.patience import FRAME_MS, Patience
 from gateway.speech.sentence import Verdict
 
@@ -63,18 +64,24 @@ class Ending(StrEnum):
 class Segment:
     """An utterance's audio and place.
 
-    ``start`` and ``end`` are the audible speech, in samples of stream time; ``pcm`` reaches beyond it on both sides
-    (pre-roll and post-roll) so that no word is cut, and begins at ``pcm_start``. ``decided`` is how far had been heard
-    when it was found to be over; ``speech`` is what voice activity knows of it.
+    ``start`` and ``end`` are the audible speech, in samples of stream time; ``ulaw`` reaches beyond it on both sides
+    (pre-roll and post-roll) so that no word is cut, and begins at ``pcm_start``. It is kept as it came, since it may
+    have to wait for the recognizer. ``decided`` is how far had been heard when it was found to be over; ``speech`` is
+    what voice activity knows of it.
     """
 
     start: int
     end: int
-    pcm: Pcm
+    ulaw: bytes
     ending: Ending
     decided: int = 0
     speech: SpeechEvidence | None = None
     pcm_start: int = 0
+
+    @property
+    def pcm(self) -> Pcm:
+        """Its audio, shape ``(samples,)``; decoded each time."""
+        return mulaw.decode(self.ulaw)
 
     @property
     def speech_ms(self) -> int:
@@ -84,15 +91,20 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The speaker has paused: ``pcm`` is the open utterance, which may well be all of it.
+    """The speaker has paused: ``ulaw`` is the open utterance, which may well be all of it.
 
     ``number`` tells the track's pauses apart; it goes back to :meth:`SpeechTrack.advise`. ``quiet`` tells whether the
     voice stands well out of the line's noise.
     """
 
     number: int
-    pcm: Pcm
+    ulaw: bytes
     quiet: bool
+
+    @property
+    def pcm(self) -> Pcm:
+        """Its audio, shape ``(samples,)``; decoded each time."""
+        return mulaw.decode(self.ulaw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,7 @@ class SpeechTrack:
         self._tail = 0
         self._held: deque[tuple[float, float]] = deque()
         # Audio that an utterance may still need, as the μ-law it came as: half the memory. Begins at `_kept_from`.
-        self._kept = bytearray()
+        self._kept = Kept()
         self._kept_from = 0
         # What was judged of it: of each frame that the endpointer had, the probability and the level.
         self._threshold = vad.threshold
@@ -179,7 +191,7 @@ class SpeechTrack:
             self._dropped = media.dropped_samples
         levels, asked = self._gate.look(pcm)
         self._batch = _Batch(levels, closing)
-        self._kept += mulaw.encode(pcm.ravel())
+        self._kept.append(mulaw.encode(pcm.ravel()))
         return pcm, asked
 
     def _closing(self, now_ms: int) -> Ending | None:
@@ -245,7 +257,7 @@ class SpeechTrack:
                 self._pauses += 1
                 self._asked, self._tail = True, machine.tail_frames
                 quiet = machine.prominence_db >= QUIET_DB
-                yield Pause(self._pauses, self._pcm(machine.start_frame, machine.frame), quiet)
+                yield Pause(self._pauses, self._ulaw(machine.start_frame, machine.frame), quiet)
             if events & endpoint.ENDED:
                 yield self._segment(machine.start_frame, machine.end_frame, Ending.SILENCE)
         self._drop_before(machine.keep_frame)
@@ -279,7 +291,7 @@ class SpeechTrack:
     def _drop_before(self, frame: int) -> None:
         if frame > self._kept_from:
             gone = frame - self._kept_from
-            del self._kept[: gone * FRAME]
+            self._kept.drop(gone * FRAME)
             del self._probabilities[:gone], self._levels[:gone]
             self._kept_from = frame
 
@@ -291,16 +303,16 @@ class SpeechTrack:
             speech_start, speech_end = machine.speech_start_frame, machine.speech_end_frame
         places = (speech_start, speech_end, machine.frame, max(start, self._kept_from))
         at = [self._origin + frame * FRAME for frame in places]
-        return Segment(at[0], at[1], self._pcm(start, end), ending, at[2], self._evidence(start, end), at[3])
+        return Segment(at[0], at[1], self._ulaw(start, end), ending, at[2], self._evidence(start, end), at[3])
 
     def _evidence(self, start: int, end: int) -> SpeechEvidence:
         frames = slice(max(0, start - self._kept_from), max(0, end - self._kept_from))
         return SpeechEvidence.of(self._probabilities[frames], self._levels[frames], self._threshold)
 
-    def _pcm(self, start: int, end: int) -> Pcm:
+    def _ulaw(self, start: int, end: int) -> bytes:
         """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""
         first, last = max(0, start - self._kept_from), max(0, end - self._kept_from)
-        return mulaw.decode(bytes(self._kept[first * FRAME : last * FRAME]))
+        return self._kept.read(first * FRAME, last * FRAME)
 
     @property
     def open(self) -> bool:
@@ -323,7 +335,7 @@ class SpeechTrack:
     def open_utterance(self) -> Pcm:
         """The audio of the open utterance up to its latest speech."""
         machine = self._endpointer
-        return self._pcm(machine.start_frame, machine.frame - machine.silence_run)
+        return mulaw.decode(self._ulaw(machine.start_frame, machine.frame - machine.silence_run))
 
     def evidence(self) -> SpeechEvidence:
         """What voice activity knows of the open utterance so far."""

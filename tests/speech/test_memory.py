@@ -49,6 +49,14 @@ class Mindful(Plain):
         return None
 
 
+class Thrifty(Mindful):
+    """One that takes audio as it came."""
+
+    def accept_ulaw(self, data: bytes) -> None:
+        self.ulaw = data
+        self.accept(mulaw.decode(data))
+
+
 class Opener:
     """The part of an engine that a memory asks: it opens sessions."""
 
@@ -75,21 +83,21 @@ def pcm(ms: int, seed: int) -> Pcm:
 
 
 def segment(audio: Pcm, ending: Ending = Ending.SILENCE) -> Segment:
-    return Segment(0, len(audio), audio, ending)
+    return Segment(0, len(audio), mulaw.encode(audio), ending)
 
 
 def after(ending: Ending, engine: Engine) -> Memory:
     """A memory of one utterance of 3 s."""
     memory = Memory()
     one = segment(pcm(3000, 1), ending)
-    memory.read(engine, one.pcm)
+    memory.read(engine, one.ulaw)
     memory.ended(one)
     memory.told(one, FIRST)
     return memory
 
 
 def mindful(memory: Memory, audio: Pcm) -> Mindful:
-    session = memory.read(Opener(), audio)
+    session = memory.read(Opener(), mulaw.encode(audio))
     assert isinstance(session, Mindful)
     assert np.array_equal(session.pcm(), audio)
     return session
@@ -110,8 +118,16 @@ def test_the_utterance_before_is_recalled(ending: Ending) -> None:
     assert past.cut is (ending is Ending.CUT)
 
 
+def test_audio_goes_on_as_it_came_where_that_is_wanted() -> None:
+    audio = mulaw.encode(pcm(500, 2))
+    session = Memory().read(Opener(Thrifty), audio)
+    assert isinstance(session, Thrifty)
+    assert session.ulaw is audio
+    assert np.array_equal(session.pcm(), pcm(500, 2))
+
+
 def test_an_engine_without_a_memory_is_told_nothing() -> None:
-    session = after(Ending.SILENCE, Opener(Plain)).read(Opener(Plain), pcm(500, 2))
+    session = after(Ending.SILENCE, Opener(Plain)).read(Opener(Plain), mulaw.encode(pcm(500, 2)))
     assert isinstance(session, Plain)
     assert np.array_equal(session.pcm(), pcm(500, 2))
 
@@ -140,7 +156,7 @@ def test_an_utterance_without_words_is_recalled_only_at_a_cut() -> None:
 def test_what_is_too_long_for_a_second_hearing_is_not_kept(more_ms: int) -> None:
     assert LONGEST_MS >= search.LONGEST_MS
     memory = Memory()
-    long = segment(pcm(LONGEST_MS + more_ms, 2))
+    long = segment(pcm(LONGEST_MS - 500 + more_ms, 2))
     memory.ended(long)
     memory.told(long, FIRST)
     assert (mindful(memory, pcm(500, 3)).past is None) is bool(more_ms)

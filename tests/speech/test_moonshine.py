@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from gateway._native import mulaw
 from gateway.errors import InternalError, ModelError
 from gateway.speech.engine import Engine, Job, Kind, Pcm, Session
 from gateway.speech.moonshine import Moonshine, MoonshineSession, loop, prepare, token_limit
@@ -43,6 +44,15 @@ def test_a_session_keeps_what_it_takes() -> None:
     assert session.duration_ms == 1000
     assert np.array_equal(session.pcm(), np.tile(tone(0.02), 50))
     assert len(MoonshineSession().pcm()) == 0
+
+
+def test_a_session_takes_telephone_audio_as_it_came() -> None:
+    session = MoonshineSession()
+    coded = mulaw.encode(tone(0.5))
+    session.accept_ulaw(coded)
+    session.accept(tone(0.02))
+    assert session.duration_ms == 520
+    assert np.array_equal(session.pcm(), np.concatenate([mulaw.decode(coded), tone(0.02)]))
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(8, np.float32), np.zeros((2, 8), np.int16)])
