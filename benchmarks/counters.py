@@ -76,7 +76,7 @@ def server(samples: Sequence[Sample], calls: int, begin: float, end: float) -> d
     """What the gateway's process used.
 
     Processor time, messages and memory are of the time when all calls spoke if two samples lie in it, else of the whole
-    run; ticks are of the whole run.
+    run; ticks are of the whole run, and once more of that time.
 
     Args:
         samples: in order; the first is of before the run, the last of after it.
@@ -87,16 +87,15 @@ def server(samples: Sequence[Sample], calls: int, begin: float, end: float) -> d
     inside = [sample for sample in samples if begin <= sample[0] <= end]
     (since, first), (until, last) = (inside[0], inside[-1]) if len(inside) > 1 else (samples[0], samples[-1])
     before, after = samples[0][1], samples[-1][1]
-    ticks = {name: value - before.get(name, 0.0) for name, value in after.items() if name.startswith(TICKS)}
+    ticks = _grown(before, after, TICKS)
     found: dict[str, Any] = {
         "steady": len(inside) > 1,
         "seconds": round(until - since, 1),
-        "tickMs": {
-            name: percentile(ticks, TICKS, share)
-            for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
-        },
+        "tickMs": _ticks(ticks),
         "ticks": int(ticks.get(TICKS + '{le="+Inf"}', 0)),
     }
+    if len(inside) > 1:
+        found["steadyTickMs"] = _ticks(_grown(first, last, TICKS))
     messages = last.get(MESSAGES, 0.0) - first.get(MESSAGES, 0.0)
     if until > since:
         found["messagesPerSecond"] = round(messages / (until - since))
@@ -110,3 +109,12 @@ def server(samples: Sequence[Sample], calls: int, begin: float, end: float) -> d
         found["residentMiB"] = round(most / 2**20, 1)
         found["kibPerCall"] = round((most - before[RESIDENT]) / 1024 / calls, 1)
     return found
+
+
+def _grown(before: Metrics, after: Metrics, prefix: str) -> dict[str, float]:
+    return {name: value - before.get(name, 0.0) for name, value in after.items() if name.startswith(prefix)}
+
+
+def _ticks(grown: Metrics) -> dict[str, float]:
+    shares = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999))
+    return {name: percentile(grown, TICKS, share) for name, share in shares}

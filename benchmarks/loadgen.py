@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
+import math
 import resource
 import time
 from collections import Counter
@@ -18,17 +18,22 @@ from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks import counters
 from benchmarks.counters import Sample
 from benchmarks.labels import Ends
-from benchmarks.pacer import Line, Pacer, percentile
-from benchmarks.tally import Spread, Tally, Watched
-from benchmarks.voice import Script, Sound, frame
-from benchmarks.wire import MediaSocket, sound
+from benchmarks.load_call import Call
+from benchmarks.pacer import Pacer, percentile
+from benchmarks.tally import Spread, Tally
+from benchmarks.timed import Prober, Timed, failure
+from benchmarks.voice import Sound
+from benchmarks.window import Window
+from benchmarks.wire import sound
 from gateway.errors import GatewayError, UsageError
-from gateway.participants import Track
-from gateway.peers.client import ApiError, GatewayClient
-from gateway.peers.emitter import FRAME_MS, Ending, Form, Identity, Manner, closing, opening
+from gateway.peers.client import GatewayClient
+from gateway.peers.emitter import Form, Manner
 from gateway.peers.receiver import Receiver
 from gateway.peers.recording import Recording
 
@@ -37,14 +42,12 @@ __all__ = ["MAX_CALLS", "MAX_SECONDS", "Load", "Plan", "Progress", "raise_descri
 MAX_CALLS = 5000
 MAX_SECONDS = 3600
 MAX_GAIN_DB = 24
+MAX_PROBES = 100
 VOID_PACING_MS = 20.0
 SETTLE_SECONDS = 5.0
 """How long the last transcripts and counts are waited for after the last call."""
 SAMPLE_SECONDS = 5
 """How often the gateway's counters are looked at."""
-OVERTIME_SECONDS = 30.0
-"""A call that is not played by so long after its time has failed."""
-CONNECT_SECONDS = 30.0
 SPARE_DESCRIPTORS = 256
 
 
@@ -55,6 +58,7 @@ class Plan:
     ``transcripts`` tells whether any are awaited: a gateway with model ``none`` makes none. Each call is up to
     ``gain_db`` whole decibels louder or quieter. ``gated`` calls are never started. ``coalesced`` writes both tracks'
     messages at once. ``manner`` is how the wire behaves, whose seed is not used; ``odd`` sends payloads of any length.
+    ``probe`` times a second the API is asked something, all through the run.
     """
 
     url: str
@@ -74,6 +78,7 @@ class Plan:
     coalesced: bool = False
     manner: Manner = field(default_factory=Manner)
     odd: bool = False
+    probe: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.calls <= MAX_CALLS:
@@ -84,6 +89,8 @@ class Plan:
             raise UsageError(f"--gain {self.gain_db}: must be 0 to {MAX_GAIN_DB} dB")
         if self.manner.form is not Form.TWILIO:
             raise UsageError("a load speaks Twilio's form only")
+        if not 0 <= self.probe <= MAX_PROBES:
+            raise UsageError(f"--probe {self.probe:g}: must be 0 to {MAX_PROBES} a second")
         if not 0 <= self.manner.drop <= 1:
             raise UsageError(f"--gaps {self.manner.drop}: must be 0 to 1")
 
@@ -109,87 +116,16 @@ class Progress:
     p95_ms: float
     late_ms: float
     """The generator's own lateness, 99th percentile so far."""
-
-
-class _Call:
-    """One call from its stream URL to its close."""
-
-    def __init__(self, load: Load, number: int) -> None:
-        self._load = load
-        self._dice = random.Random(f"{load.plan.seed}:{number}")
-        self._first_frame = self._dice.randrange(load.sound.frames)
-        self._gain_db = self._dice.randint(-load.plan.gain_db, load.plan.gain_db)
-        self.identity = Identity.random()
-        self._line: Line | None = None
-        self._lost: str | None = None
-
-    async def run(self, gateway: GatewayClient) -> None:
-        """Play the call.
-
-        Raises:
-            GatewayError: with the kind of failure as its message.
-        """
-        load, plan, stream_sid = self._load, self._load.plan, self.identity.stream_sids[0]
-        socket = await MediaSocket.open(await gateway.stream_url(), self._on_lost, plan.context, CONNECT_SECONDS)
-        try:
-            tracks = tuple(map(Track, load.sound.tracks))
-            for message in opening(self.identity, tracks, plan.manner, stream_sid):
-                socket.write(frame(message.encode()))
-            streams = {} if plan.gated else await self._start(gateway)
-            sequence = await self._play(socket, streams)
-            if not plan.gated:
-                await gateway.stop(self.identity.call_sid)
-            if plan.manner.ending is Ending.STOP:
-                socket.write(frame(closing(self.identity, sequence + 1, stream_sid).encode()))
-            if plan.manner.ending is Ending.RESET:
-                socket.reset()
-        finally:
-            if self._line is not None:
-                load.pacer.leave(self._line)
-            await socket.close()
-            load.sent += socket.frames
-
-    async def _start(self, gateway: GatewayClient) -> dict[str, str]:
-        answer = await gateway.start(self.identity.call_sid, "customer", "agent")
-        parts = answer.get("autotranscribeResponse") or {}
-        if answer.get("isOk") is not True:
-            codes = sorted({str(part["status"]["code"]) for part in parts.values()})
-            raise GatewayError(f"start {' '.join(codes)}")
-        return {role: part["streamId"] for role, part in parts.items()}
-
-    async def _play(self, socket: MediaSocket, streams: dict[str, str]) -> int:
-        """All media; the last ``sequenceNumber``."""
-        load, plan = self._load, self._load.plan
-        if self._lost is not None:
-            raise GatewayError(self._lost)
-        line = self._line = load.pacer.play(socket, self._script())
-        load.tally.watch(self.identity.call_sid, Watched(streams, self._first_frame, line.begin))
-        await asyncio.wait_for(line.over, plan.duration + plan.manner.stall_ms / 1000 + OVERTIME_SECONDS)
-        outcome = load.pacer.leave(line)
-        return outcome.sequence if outcome is not None else 1
-
-    def _script(self) -> Script:
-        plan, manner = self._load.plan, self._load.plan.manner
-        first = manner.first_timestamp_ms
-        return Script(
-            self._load.at(self._gain_db),
-            self.identity.stream_sids[0].encode(),
-            self._first_frame,
-            frames=int(plan.duration * 1000 / FRAME_MS),
-            stamp=self._dice.randint(100, 170) if first is None else first,
-            seed=self._dice.getrandbits(64),
-            jitter_ms=manner.jitter_ms,
-            drop=manner.drop,
-            send_silence=manner.send_silence,
-            odd=plan.odd,
-            stall_at_ms=manner.stall_at_ms,
-            stall_ms=manner.stall_ms,
-        )
-
-    def _on_lost(self, why: str) -> None:
-        self._lost = why
-        if self._line is not None and not self._line.over.done():
-            self._line.over.set_exception(GatewayError(why))
+    behind: int = 0
+    """Media messages that were sent and not counted when the gateway was last asked; some are on their way."""
+    dropped: int = 0
+    """What the gateway's counters of losses have grown by."""
+    tick_ms: float = 0.0
+    """The gateway's tick, 99th percentile so far."""
+    cores: float = 0.0
+    """Of the gateway, between the last two looks at its counters."""
+    api_ms: float = 0.0
+    """The API's 95th percentile so far."""
 
 
 class Load:
@@ -213,6 +149,7 @@ class Load:
         self._louder = {gain: sound(plan.recording, gain) if gain else self.sound for gain in gains}
         self.tally = Tally(plan.ends, self.sound.frames)
         self.pacer = Pacer(plan.native, plan.coalesced)
+        self.window = Window(plan.calls, plan.duration, self._look)
         self.sent = 0
         """Frames of the calls that are over: their messages, and what closed their sockets."""
         self._on_ready = on_ready
@@ -221,6 +158,10 @@ class Load:
         self._done = 0
         self._errors: Counter[str] = Counter()
         self._samples: list[Sample] = []
+        self._sampled_sent = 0
+        self._looks: list[NDArray[np.int64]] = []
+        self._timed: Timed | None = None
+        self._gateway: GatewayClient | None = None
 
     def at(self, gain_db: int) -> Sound:
         """The recording, louder or quieter."""
@@ -240,41 +181,62 @@ class Load:
             self.pacer,
         ):
             self._on_ready(receiver.url)
-            await self._sample(gateway)
+            self._gateway, timed = gateway, Timed(gateway)
+            self._timed = timed
+            await self._sample()
             began, used = time.monotonic(), time.process_time()
-            watch = asyncio.create_task(self._watch(gateway))
+            watch = asyncio.create_task(self._watch())
             try:
-                calls = [asyncio.create_task(self._call(gateway, number)) for number in range(plan.calls)]
-                await asyncio.gather(*calls)
-                seconds = time.monotonic() - began
-                used = time.process_time() - used
+                async with self._prober(timed) as prober:
+                    calls = [asyncio.create_task(self._call(timed, number)) for number in range(plan.calls)]
+                    await asyncio.gather(*calls)
+                    seconds = time.monotonic() - began
+                    used = time.process_time() - used
+                self.sent += prober.frames if prober is not None else 0
             finally:
+                await self.window.close()
                 watch.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await watch
-            await self._settle(gateway)
+            await self._settle()
         return self._report(seconds, used)
 
-    async def _call(self, gateway: GatewayClient, number: int) -> None:
+    def _prober(self, timed: Timed) -> contextlib.AbstractAsyncContextManager[Prober | None]:
+        if not self.plan.probe:
+            return contextlib.nullcontext()
+        return Prober(timed, self.plan.context, self.plan.probe, self._failed)
+
+    def _failed(self, kind: str) -> None:
+        self._errors[kind] += 1
+
+    async def _call(self, gateway: Timed, number: int) -> None:
         await asyncio.sleep(self.plan.ramp * number / self.plan.calls)
         self._live += 1
         try:
-            await _Call(self, number).run(gateway)
+            await Call(self, number).run(gateway)
             self._done += 1
-        except ApiError as error:
-            self._errors[f"api {error.code}"] += 1
+        except TimeoutError as error:
+            self._failed(failure(error))
         except GatewayError as error:
-            self._errors[str(error)] += 1
-        except TimeoutError:
-            self._errors["timeout"] += 1
+            # Those of a call are named by who raises them; none has a URL or an id in it.
+            self._failed(str(error))
         finally:
             self._live -= 1
 
-    async def _sample(self, gateway: GatewayClient) -> None:
-        values = await gateway.metrics()
-        self._samples.append((time.monotonic(), values))
+    async def _look(self) -> None:
+        """At both ends of the time when all calls speak: the gateway's counters, and our own lateness."""
+        self._looks.append(self.pacer.lateness)
+        with contextlib.suppress(GatewayError):
+            await self._sample()
 
-    async def _watch(self, gateway: GatewayClient) -> None:
+    async def _sample(self) -> None:
+        assert self._gateway is not None
+        sent = self.pacer.messages
+        values = await self._gateway.metrics()
+        self._samples.append((time.monotonic(), values))
+        self._sampled_sent = sent
+
+    async def _watch(self) -> None:
         turn = 0
         while True:
             await asyncio.sleep(1)
@@ -282,34 +244,44 @@ class Load:
             if turn % SAMPLE_SECONDS == 0:
                 # A gateway that does not answer now is asked again; the calls say what is wrong with it.
                 with contextlib.suppress(GatewayError):
-                    await self._sample(gateway)
+                    await self._sample()
             self._on_progress(self._progress())
 
     def _progress(self) -> Progress:
-        latency = Spread.of(self.tally.latencies_ms)
+        latency, grown = Spread.of(self.tally.latencies_ms), self._grown()
+        counted = int(grown.get(counters.MESSAGES, 0))
+        seen = counters.server(self._samples[-2:], self.plan.calls, 0.0, 0.0)
         return Progress(
             self._live,
             self._done,
             self._errors.total(),
             self.pacer.messages,
-            int(self._grown().get(counters.MESSAGES, 0)),
+            counted,
             self.tally.posts,
             latency.p50,
             latency.p95,
             percentile(self.pacer.lateness, 0.99),
+            behind=max(0, self._sampled_sent - counted),
+            dropped=int(sum(counters.dropped(grown).values())),
+            tick_ms=counters.percentile(grown, counters.TICKS, 0.99),
+            cores=seen.get("cores", 0.0),
+            api_ms=self._api(0.0, math.inf)["all"]["p95"],
         )
+
+    def _api(self, begin: float, end: float) -> dict[str, dict[str, Any]]:
+        return self._timed.between(begin, end) if self._timed is not None else {}
 
     def _grown(self) -> dict[str, float]:
         """The growth of every metric up to now."""
         before, now = self._samples[0][1], self._samples[-1][1]
         return {name: value - before.get(name, 0.0) for name, value in now.items()}
 
-    async def _settle(self, gateway: GatewayClient) -> None:
+    async def _settle(self) -> None:
         """Wait until everything sent is counted and nothing more comes."""
         deadline = time.monotonic() + SETTLE_SECONDS
         posts = -1
         while True:
-            await self._sample(gateway)
+            await self._sample()
             counted = self._grown().get(counters.MESSAGES, 0.0)
             if (counted >= self.sent and posts == self.tally.posts) or time.monotonic() > deadline:
                 return
@@ -317,28 +289,16 @@ class Load:
             await asyncio.sleep(SETTLE_SECONDS / 10)
 
     def _report(self, seconds: float, used: float) -> dict[str, Any]:
-        grown, late = self._grown(), percentile(self.pacer.lateness, 0.99)
-        counted = int(grown.get(counters.MESSAGES, 0.0))
-        dropped = counters.dropped(grown)
+        grown = self._grown()
+        counted, dropped = int(grown.get(counters.MESSAGES, 0.0)), counters.dropped(grown)
         steady = self._steady()
-        begin, end = (steady["begin"], steady["end"]) if steady else (0.0, 0.0)
-        silent = self.plan.transcripts and not self.plan.gated and not self.tally.posts
-        bad = [
-            reason
-            for reason, holds in (
-                (f"void: this generator was {late:.1f} ms late at the 99th percentile", late > VOID_PACING_MS),
-                (f"{self.sent - counted} of {self.sent} messages not counted by the gateway", counted != self.sent),
-                ("the gateway dropped or failed something", bool(dropped)),
-                ("calls failed", bool(self._errors)),
-                ("transcripts wrong or twice", bool(self.tally.problems)),
-                ("no transcript came: does the gateway post to this run's receiver?", silent),
-            )
-            if holds
-        ]
+        begin, end = (steady["begin"], steady["end"]) if steady else (0.0, math.inf)
+        pacing = self._pacing(steady is not None)
+        bad = self._bad(counted, dropped, pacing["p99"])
         return {
             "ok": not bad,
             "bad": bad,
-            "void": late > VOID_PACING_MS,
+            "void": pacing["p99"] > VOID_PACING_MS,
             "calls": {"asked": self.plan.calls, "done": self._done, "errors": dict(self._errors)},
             "seconds": round(seconds, 1),
             "messages": {"sent": self.sent, "counted": counted, "lost": self.sent - counted},
@@ -346,6 +306,7 @@ class Load:
             "shed": counters.shed(grown),
             "server": counters.server(self._samples, self.plan.calls, begin, end),
             "steady": steady,
+            "apiMs": {"whole": self._api(0.0, math.inf), "steady": self._api(begin, end) if steady else None},
             "decidedMs": counters.decided(grown),
             "latencyMs": asdict(Spread.of(self.tally.latencies_ms)),
             "endOffsetMs": asdict(Spread.of(self.tally.offsets_ms)),
@@ -353,23 +314,52 @@ class Load:
             "unmatched": self.tally.unmatched,
             "utterancesPerCall": asdict(self.tally.utterances),
             "problems": dict(self.tally.problems),
-            "pacingMs": {"p50": percentile(self.pacer.lateness, 0.5), "p99": late},
+            "pacingMs": pacing,
             "generator": {
                 "native": self.pacer.native,
+                "compiled": self.pacer.compiled,
+                "ring": self.pacer.ring,
+                "realTime": self.pacer.real_time,
                 "coalesced": self.plan.coalesced,
                 "cores": round(used / seconds, 3),
                 "cpuUsPerMessage": round(used / self.sent * 1e6, 2) if self.sent else 0.0,
             },
         }
 
+    def _bad(self, counted: int, dropped: dict[str, float], late: float) -> list[str]:
+        silent = self.plan.transcripts and not self.plan.gated and not self.tally.posts
+        failed = {kind for kind in self._errors if kind.startswith("probe ")}
+        reasons = (
+            (f"void: this generator was {late:.1f} ms late at the 99th percentile", late > VOID_PACING_MS),
+            (f"{self.sent - counted} of {self.sent} messages not counted by the gateway", counted != self.sent),
+            ("the gateway dropped or failed something", bool(dropped)),
+            ("calls failed", bool(self._errors.keys() - failed)),
+            ("probes failed", bool(failed)),
+            ("transcripts wrong or twice", bool(self.tally.problems)),
+            ("no transcript came: does the gateway post to this run's receiver?", silent),
+        )
+        return [reason for reason, holds in reasons if holds]
+
+    def _pacing(self, steady: bool) -> dict[str, Any]:
+        """How late messages left, ms: of the time when all calls spoke, and of the whole run.
+
+        What voids a run is the former, if there was such a time: figures of a load are told of it, and calls that begin
+        are late for the generator's own reasons.
+        """
+        whole = self.pacer.lateness
+        judged = self._looks[1] - self._looks[0] if steady and len(self._looks) > 1 else whole
+        of = {
+            name: {"p50": percentile(bins, 0.5), "p99": percentile(bins, 0.99)}
+            for name, bins in (("judged", judged), ("whole", whole))
+        }
+        return {**of["judged"], "of": "whole" if judged is whole else "steady", "whole": of["whole"]}
+
     def _steady(self) -> dict[str, Any] | None:
         """The time when every call spoke, by the monotonic clock, and its latency; None if there was no such time."""
-        begins = [call.begin for call in self.tally.calls.values()]
-        if len(begins) < self.plan.calls:
+        times = self.window.times
+        if times is None:
             return None
-        begin, end = max(begins), min(begins) + self.plan.duration
-        if begin >= end:
-            return None
+        begin, end = times
         return {"begin": begin, "end": end, "latencyMs": asdict(self.tally.between(begin, end))}
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from benchmarks import loadgen
+from benchmarks.load_call import Call
 from benchmarks.loadgen import Load, Plan
+from benchmarks.timed import ENDPOINTS
 from gateway._native import NO_EXTENSIONS
 from gateway.errors import PeerError, UsageError
 from gateway.participants import Track
@@ -61,7 +63,7 @@ async def test_a_run_without_faults() -> None:
 async def test_calls_differ_in_place_and_are_the_same_in_every_run_of_a_seed() -> None:
     def places() -> list[int]:
         load = Load(plan(Peer(url="http://127.0.0.1:1")))
-        return [loadgen._Call(load, number)._first_frame for number in range(20)]
+        return [Call(load, number)._first_frame for number in range(20)]
 
     assert places() == places()
     assert len(set(places())) > 5
@@ -70,7 +72,7 @@ async def test_calls_differ_in_place_and_are_the_same_in_every_run_of_a_seed() -
 async def test_calls_differ_in_level_within_what_was_asked_for() -> None:
     def gains(gain_db: int) -> set[int]:
         load = Load(plan(Peer(url="http://127.0.0.1:1"), gain_db=gain_db))
-        calls = [loadgen._Call(load, number) for number in range(40)]
+        calls = [Call(load, number) for number in range(40)]
         assert all(load.at(call._gain_db).frames == load.sound.frames for call in calls)
         return {call._gain_db for call in calls}
 
@@ -144,7 +146,7 @@ async def test_a_gateway_loses_nothing_however_the_wire_behaves(
     assert report["generator"]["native"] is not NO_EXTENSIONS
 
 
-async def test_tls_is_loaded_through_the_twin(tmp_path: Path) -> None:
+async def test_tls_is_loaded_through_the_loop(tmp_path: Path) -> None:
     cert, key = make_certificate(tmp_path)
     context = ssl.create_default_context(cafile=str(cert))
     async with gateway_running(settings_for(tmp_path, tls={"cert": cert, "key": key})) as customer:
@@ -156,6 +158,25 @@ async def test_tls_is_loaded_through_the_twin(tmp_path: Path) -> None:
     assert report["messages"] == {"sent": 312, "counted": 312, "lost": 0}
     assert report["calls"]["errors"] == {}
     assert report["generator"]["native"] is False
+    assert report["generator"]["compiled"] is not NO_EXTENSIONS
+
+
+async def test_the_api_is_timed_and_probed_while_calls_speak(tmp_path: Path) -> None:
+    pcm = np.zeros(8000, np.int16)
+    call = Recording({Track.INBOUND: pcm, Track.OUTBOUND: pcm})
+    async with gateway_running(settings_for(tmp_path)) as customer:
+        key = (customer.key.api_id, customer.key.api_secret)
+        url = customer.gateway.public_url_of("http")
+        report = await Load(Plan(url, *key, call, ENDS, 2, 0.1, 1.0, transcripts=False, probe=50.0)).run()
+    assert report["calls"]["errors"] == {}
+    # The prober's own call says connected, start and close.
+    assert report["messages"] == {"sent": 2 * 104 + 3, "counted": 2 * 104 + 3, "lost": 0}
+    whole, steady = report["apiMs"]["whole"], report["apiMs"]["steady"]
+    assert whole["stop"]["count"] > 2
+    assert 0 < steady["all"]["count"] < whole["all"]["count"] == sum(whole[name]["count"] for name in ENDPOINTS)
+    assert report["pacingMs"]["of"] == "steady"
+    assert report["server"]["steady"] is True
+    assert report["server"]["steadyTickMs"]["p99.9"] > 0
 
 
 @pytest.mark.parametrize(
@@ -187,12 +208,13 @@ async def test_nobody_there() -> None:
         {"duration": 0},
         {"duration": 3601},
         {"gain_db": 25},
+        {"probe": 101.0},
         {"manner": Manner(drop=1.5)},
         {"manner": Manner(form=Form.MINIMAL)},
     ],
 )
 def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps)|Twilio's form"):
+    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps|probe)|Twilio's form"):
         plan(Peer(url="http://127.0.0.1:1"), **wrong)
 
 
