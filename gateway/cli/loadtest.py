@@ -53,6 +53,9 @@ def loadtest(
     stall_at: Annotated[float, typer.Option(metavar="SECONDS", help="Each call sends nothing from here …")] = 0.0,
     stall: Annotated[float, typer.Option(metavar="SECONDS", help="… for so long, then all of it at once.")] = 0.0,
     ending: Annotated[Ending, typer.Option(help="How a stream ends.")] = Ending.STOP,
+    probe: Annotated[
+        float, typer.Option(metavar="RATE", help="API requests a second all through the run, to time them.")
+    ] = 0.0,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check the gateway's certificate.")] = False,
     ca: Annotated[Path | None, typer.Option(help="PEM file with the CA of the gateway's certificate.")] = None,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let the gateway be another machine.")] = False,
@@ -80,7 +83,7 @@ def loadtest(
     )
     plan = Plan(
         url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context, gain, gated, coalesced,
-        manner, odd,
+        manner, odd, probe,
     )  # fmt: skip
     report = _run(plan, err if as_json else out)
     if as_json:
@@ -105,11 +108,13 @@ def _run(plan: Plan, console: Console) -> dict[str, Any]:
 
 def _standing(now: Progress) -> Table:
     table = Table(
-        "live", "done", "failed", "sent", "counted", "transcripts", "p50 ms", "p95 ms", "own lateness ms", box=None
-    )
+        "live", "done", "failed", "sent", "behind", "dropped", "transcripts", "p50 ms", "p95 ms", "tick p99", "cores",
+        "API p95", "own late p99", box=None,
+    )  # fmt: skip
     table.add_row(
-        str(now.live), str(now.done), str(now.failed), f"{now.sent:,}", f"{now.counted:,}", str(now.transcripts),
-        f"{now.p50_ms:.0f}", f"{now.p95_ms:.0f}", f"{now.late_ms:.1f}",
+        str(now.live), str(now.done), str(now.failed), f"{now.sent:,}", f"{now.behind:,}", f"{now.dropped:,}",
+        str(now.transcripts), f"{now.p50_ms:.0f}", f"{now.p95_ms:.0f}", f"{now.tick_ms:.1f}", f"{now.cores:.2f}",
+        f"{now.api_ms:.1f}", f"{now.late_ms:.1f}",
     )  # fmt: skip
     return table
 
@@ -128,8 +133,10 @@ def _table(report: dict[str, Any]) -> Table:
         "end offset": f"p50 {offset['p50']:.0f}  p95 {offset['p95']:.0f} ms from the label",
         "utterances": f"p50 {per_call['p50']:g}  most {per_call['most']:g} a call",
         "wrong": ", ".join(f"{count} × {kind}" for kind, count in report["problems"].items()) or "nothing",
-        "own pacing": f"p50 {pacing['p50']:.1f}  p99 {pacing['p99']:.1f} ms late, "
-        f"{report['generator']['cpuUsPerMessage']:.1f} µs a message",
+        "API": _api(report["apiMs"]["steady"] or report["apiMs"]["whole"]),
+        "own pacing": f"p50 {pacing['p50']:.1f}  p99 {pacing['p99']:.1f} ms late"
+        + (f" while all calls spoke, p99 {pacing['whole']['p99']:.1f} in all" if pacing["of"] == "steady" else "")
+        + f"; {report['generator']['cpuUsPerMessage']:.1f} µs a message",
         "gateway": _server(report["server"]),
     }
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -138,8 +145,17 @@ def _table(report: dict[str, Any]) -> Table:
     return table
 
 
+def _api(latency: dict[str, dict[str, Any]]) -> str:
+    said = [
+        f"{name} p50 {spread['p50']:.1f}  p95 {spread['p95']:.1f}  p99 {spread['p99']:.1f} ms ({spread['count']})"
+        for name, spread in latency.items()
+        if spread["count"]
+    ]
+    return "; ".join(said) or "nothing was asked while all calls spoke"
+
+
 def _server(server: dict[str, Any]) -> str:
-    ticks = server["tickMs"]
+    ticks = server.get("steadyTickMs", server["tickMs"])
     said = [f"ticks p50 {ticks['p50']:g}  p99 {ticks['p99']:g}  p99.9 {ticks['p99.9']:g} ms"]
     if "cores" in server:
         said.append(f"{server['cores']:.2f} cores, {server['cpuUsPerMessage']:.2f} µs a message")

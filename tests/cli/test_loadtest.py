@@ -60,8 +60,10 @@ def test_the_command_reports_and_its_exit_code_tells(
     assert json.loads(done.stdout)["messages"]["lost"] == 1
     assert "1 of 104 messages not counted" in done.stderr
     peer_in_thread.lose = 0
-    shown = invoke(*quiet)
-    assert "104 sent, 0 lost" in shown.stdout
+    shown = invoke(*quiet, "--probe", "20")
+    # The prober's own call says connected, start and close.
+    assert "107 sent, 0 lost" in shown.stdout
+    assert "streamUrl p50" in shown.stdout
 
 
 @pytest.fixture
