@@ -1,10 +1,10 @@
 """How many messages a second does the load generator send from one core?
 
 The sender plays N calls of both tracks, paced at 20 ms, to another process that throws the bytes away; each has a core.
-With one write a message, as Twilio sends, and with one write for both tracks (``--coalesced``). What a message costs is
-the sender's processor time, and the core's time in soft interrupts, where the kernel delivers what is sent over the
-loopback and which belongs to no process; what a core could send is one over that. A run that was late is void: messages
-that are caught up with cost less.
+With one write a message, as Twilio sends, and with one write for both tracks (``--coalesced``); with a system call for
+each write, and with one for all that is due (io_uring), in turns. What a message costs is the sender's processor time,
+and the core's time in soft interrupts, where the kernel delivers what is sent over the loopback and which belongs to no
+process; what a core could send is one over that. A run that was late is void: what is caught up with costs less.
 
     python -m benchmarks.bench_sender [--calls 1000 2000 3000] [--seconds 5] [--rounds 3] [--json] [--keep]
 """
@@ -12,6 +12,8 @@ that are caught up with cost less.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -96,6 +98,9 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int],
 
     def run() -> None:
         os.sched_setaffinity(0, {cores[0]})
+        # As the load generator's does.
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         one.run()
         clock["cpu"] = time.thread_time()
 
@@ -150,10 +155,16 @@ def main() -> None:
     own, other, *_ = [*sorted(os.sched_getaffinity(0)), 0]
     rows = []
     for calls in args.calls:
-        for coalesced in (False, True):
-            rounds = [measure(calls, args.seconds, coalesced, (own, other)) for _ in range(args.rounds)]
-            best = max(rounds, key=lambda row: (not row["void"], row["perCore"]))
-            rows.append(best | {"complete": all(one["complete"] for one in rounds)})
+        kinds = list(itertools.product((False, True), (False, True)))
+        rounds: dict[tuple[bool, bool], list[dict[str, Any]]] = {kind: [] for kind in kinds}
+        for turn in range(args.rounds):
+            for coalesced, ring in kinds:
+                if sys.stderr.isatty():
+                    print(f"{calls} calls, round {turn + 1} of {args.rounds}", end="\r", file=sys.stderr, flush=True)
+                rounds[coalesced, ring].append(measure(calls, args.seconds, coalesced, (own, other), ring))
+        for found in rounds.values():
+            best = max(found, key=lambda row: (not row["void"], row["perCore"]))
+            rows.append(best | {"complete": all(one["complete"] for one in found)})
     document = {"machine": machine(), "loadAverage": os.getloadavg()[0], "rounds": args.rounds, "rows": rows}
     text = json.dumps(document, indent=2)
     if args.keep:
@@ -166,11 +177,12 @@ def table(document: dict[str, Any]) -> str:
     """The result for a terminal."""
     lines = [
         document["machine"],
-        "calls   write of      asked/s   µs own + soft   a core could send/s   late p50, p99 ms",
+        "calls   write of      by         asked/s   µs own + soft   a core could send/s   late p50, p99 ms",
     ]
     for row in document["rows"]:
         lines.append(
-            f"{row['calls']:5d}   {'both tracks' if row['coalesced'] else 'a message  '} {row['askedPerSecond']:9,d} "
+            f"{row['calls']:5d}   {'both tracks' if row['coalesced'] else 'a message  '}   "
+            f"{'io_uring' if row['ring'] else 'send    '} {row['askedPerSecond']:9,d} "
             f"{row['cpuUsPerMessage']:8.2f} + {row['softUsPerMessage']:.2f} {row['perCore']:17,d} "
             f"{row['lateMs']['p50']:13.1f}, {row['lateMs']['p99']:.1f}{'   void' if row['void'] else ''}"
         )
