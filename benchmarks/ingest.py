@@ -46,7 +46,8 @@ class Row:
     what it waited for the core, ``load_cores`` the generator's. Rates are messages a second, lateness of the generator
     in ms. After the run ``lost`` messages (or bytes) had not come to the server, ``unsent`` had not left, and ``wrong``
     tells that its PCM was not what was said; ``proof`` is what was compared, empty where the server was not asked. A
-    ``short`` run had its media end too early.
+    ``short`` run had its media end too early. ``round_ms`` is how often a gateway read its sockets, on average; 0 of
+    who reads when something comes.
     """
 
     calls: int
@@ -64,6 +65,7 @@ class Row:
     unsent: int = 0
     wrong: bool = False
     short: bool = False
+    round_ms: float = 0.0
     proof: str = ""
 
     @property
@@ -110,7 +112,9 @@ def best(rounds: Sequence[Row]) -> Row:
 
     What any round lost or got wrong is held against the row.
     """
-    least = min(rounds, key=lambda row: (row.void, row.saturated, row.late_p99 if row.void else row.us))
+    least = min(
+        rounds, key=lambda row: (row.void, row.saturated, row.late_p99 if row.void and row.us < math.inf else row.us)
+    )
     fault = next((row for row in rounds if row.bad), None)
     return fault if fault is not None else least
 
@@ -135,31 +139,35 @@ MARKS = (
 
 
 def judged(rows: Iterable[Row], calls: int = MARKED_CALLS) -> list[dict[str, Any]]:
-    """The marks that were measured: plain sockets at ``calls``, TLS at the most calls that its load could pace."""
+    """The marks that were measured: plain sockets at ``calls``, TLS at the most calls that its load could pace.
+
+    Where one side was saturated, which makes it cheaper than it is, the most calls with which both kept up follow.
+    """
     found = {(row.name, row.calls): row for row in rows}
     result = []
     for mark in MARKS:
-        both = [
-            (number, row, found[mark.peer, number])
-            for (name, number), row in found.items()
-            if name == mark.row and (mark.peer, number) in found and (name.startswith("tls-") or number == calls)
-        ]
-        fair = [(number, own, peer) for number, own, peer in both if not own.void and not peer.void]
-        if not fair:
-            result += [asdict(mark) | {"calls": number, "ratio": None, "met": None} for number, *_ in both[-1:]]
-            continue
-        number, own, peer = max(fair, key=lambda pair: pair[0])
-        ratio = own.us / peer.us
-        result.append(
-            asdict(mark)
-            | {
-                "calls": number,
-                "ratio": round(ratio, 3),
-                "met": ratio <= mark.most and not own.bad,
-                "saturated": [row.name for row in (own, peer) if row.saturated],
-            }
-        )
+        sizes = sorted(size for name, size in found if name == mark.row and (mark.peer, size) in found)
+        pairs = [(found[mark.row, size], found[mark.peer, size]) for size in sizes]
+        secure = mark.row.startswith("tls-")
+        asked = [pair for pair in pairs if secure or pair[0].calls == calls]
+        fair = [pair for pair in asked if not any(row.void for row in pair)]
+        if fair or asked:
+            result.append(_judged(mark, *(fair or asked)[-1]))
+        idle = [pair for pair in pairs if not any(row.void or row.saturated for row in pair)]
+        if fair and idle and any(row.saturated for row in fair[-1]):
+            result.append(_judged(mark, *idle[-1]))
     return result
+
+
+def _judged(mark: Mark, own: Row, peer: Row) -> dict[str, Any]:
+    void = own.void or peer.void
+    ratio = own.us / peer.us
+    return asdict(mark) | {
+        "calls": own.calls,
+        "ratio": None if void else round(ratio, 3),
+        "met": None if void else ratio <= mark.most and not own.bad,
+        "saturated": [row.name for row in (own, peer) if row.saturated],
+    }
 
 
 def table(document: Mapping[str, Any]) -> str:
@@ -168,18 +176,20 @@ def table(document: Mapping[str, Any]) -> str:
         document["machine"],
         ", ".join(f"{name} {number}" for name, number in document["versions"].items()),
         f"both tracks, a write a message, {document['seconds']:g} s with all calls, least of {document['rounds']} "
-        f"rounds; the gateway's tick is {document['tickMs']} ms",
-        "sockets   server                                        µs a message    core   × bare   load late p50, p99 ms",
+        f"rounds; the gateway reads every {document['tickMs']} ms, more often or seldom by itself (round)",
+        "sockets   server                                        µs a message    core   × bare   round   "
+        "load late p50, p99 ms",
     ]
     before = None
     for row in document["rows"]:
         if before not in (None, row["calls"]):
             lines.append("")
         before = row["calls"]
-        ratio = f"{row['toBare']:8.2f}" if row["toBare"] is not None else " " * 8
+        cost, ratio = (f"{row[key]:.2f}" if row[key] is not None else "" for key in ("us", "toBare"))
+        period = f"{row['round_ms']:.0f} ms" if row["round_ms"] else ""
         lines.append(
-            f"{row['calls']:7d}   {ROWS.get(row['name']) or SECURE[row['name']]:44} {row['us']:13.2f} "
-            f"{row['cores']:7.2f} {ratio} {row['late_p50']:15.1f}, {row['late_p99']:5.1f}   {row['verdict']}"
+            f"{row['calls']:7d}   {ROWS.get(row['name']) or SECURE[row['name']]:44} {cost:>13} {row['cores']:7.2f} "
+            f"{ratio:>8} {period:>7} {row['late_p50']:15.1f}, {row['late_p99']:5.1f}   {row['verdict']}"
         )
     lines += [f"without {name}: {why}" for name, why in document["without"].items()]
     for mark in document["marks"]:
@@ -206,11 +216,16 @@ def as_rows(rows: Iterable[Row], rounds: Mapping[tuple[str, int], Sequence[Row]]
                 "void": row.void,
                 "saturated": row.saturated,
                 "verdict": row.verdict,
-                "toBare": round(row.us / floor.us, 3) if floor is not None and floor.us else None,
-                "roundsUs": [one.us for one in rounds[row.name, row.calls]],
+                "us": _finite(row.us),
+                "toBare": _finite(round(row.us / floor.us, 3)) if floor is not None and floor.us < math.inf else None,
+                "roundsUs": [_finite(one.us) for one in rounds[row.name, row.calls]],
             }
         )
     return result
+
+
+def _finite(value: float) -> float | None:
+    return value if value < math.inf else None
 
 
 def plot(document: Mapping[str, Any], path: Path) -> None:

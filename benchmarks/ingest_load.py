@@ -134,6 +134,15 @@ class _Look:
     late: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """When, and how many media messages a server had taken (one of bytes is asked for those) in how many rounds."""
+
+    at: float
+    taken: float
+    rounds: int
+
+
 class _Run:
     """All sockets of one measurement."""
 
@@ -192,7 +201,9 @@ class _Run:
             after = self._look(pacer)
             ended = min(line.begin for line in lines) + self.expected.frames * FRAME_MS / 1000
             last = await self._count()
-            row = _row(self.expected, before, after, (last[1] - first[1]) / (last[0] - first[0]))
+            row = _row(self.expected, before, after, (last.taken - first.taken) / (last.at - first.at))
+            if last.rounds > first.rounds:
+                row.round_ms = round(1000 * (last.at - first.at) / (last.rounds - first.rounds), 1)
             row.short = after.at > ended
             if not row.saturated:
                 await self._finish(lines, pacer, row)
@@ -203,13 +214,12 @@ class _Run:
         cpu, busy = cpu_seconds(pids), busy_seconds(pids)
         return _Look(time.monotonic(), cpu, busy, time.process_time(), pacer.messages, pacer.lateness)
 
-    async def _count(self) -> tuple[float, float]:
-        """When, and how many media messages the server had taken; one of bytes is asked for those."""
+    async def _count(self) -> _Count:
         taken = await self.server.taken()
-        at = time.monotonic()
+        at, messages = time.monotonic(), float(taken["messages"])
         if taken["bytes"]:
-            return at, (taken["bytes"] - self.opening_bytes) * self.expected.messages / self._media_bytes
-        return at, taken["messages"]
+            messages = (taken["bytes"] - self.opening_bytes) * self.expected.messages / self._media_bytes
+        return _Count(at, messages, taken.get("rounds", 0))
 
     @property
     def _media_bytes(self) -> int:

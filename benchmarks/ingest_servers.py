@@ -192,9 +192,10 @@ class GatewayServer:
         return urlunsplit(urlsplit(url)._replace(scheme=proxy.scheme, netloc=proxy.netloc))
 
     async def taken(self, question: str = "count") -> dict[str, int]:
-        """All frames read, by its metrics, which are up to a second old; it has no sum of its own."""
+        """All frames read, by its metrics, which are up to a second old, and ``rounds``; it has no sum of its own."""
         metrics = await self.client.metrics()
-        return {"messages": int(metrics[counters.MESSAGES]), "bytes": 0}
+        rounds = int(metrics.get("gateway_round_seconds_count", 0))
+        return {"messages": int(metrics[counters.MESSAGES]), "bytes": 0, "rounds": rounds}
 
 
 @asynccontextmanager

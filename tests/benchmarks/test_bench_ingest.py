@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -93,6 +94,7 @@ def test_the_least_round_counts_but_not_a_void_one() -> None:
         row("bare", 0.8, unsent=7),
     ]
     assert best(rounds).us == 3.5
+    assert best([row("bare", math.inf, late_p99=0.0, short=True), row("bare", 2.0, late_p99=25.0)]).us == 2.0
     assert best([row("bare", 1.0, late_p99=300.0), row("bare", 2.0, late_p99=25.0)]).us == 2.0
 
 
@@ -117,6 +119,11 @@ def test_who_is_behind_because_others_took_the_core_says_nothing() -> None:
 def test_marks_are_met_missed_or_void() -> None:
     rows = [row("gated", 1.2), row("started", 2.0), row("bare", 3.2), row("websockets", 20.0, cores=1.0, busy=1.0)]
     first, second, third = judged(rows)
+    rows += [row("started", 2.1, calls=300), row("websockets", 15.0, calls=300)]
+    assert [(mark["calls"], mark["ratio"], mark["met"]) for mark in judged(rows)[2:]] == [
+        (1000, 0.1, True),
+        (300, 0.14, False),
+    ]
     assert (first["ratio"], first["met"]) == (0.375, True)
     assert (second["ratio"], second["met"]) == (0.625, False)
     assert (third["ratio"], third["met"], third["saturated"]) == (0.1, True, ["websockets"])
@@ -133,7 +140,7 @@ def test_under_tls_the_most_sockets_that_the_load_could_pace_are_judged() -> Non
 
 
 def test_the_table_shows_both_sides() -> None:
-    rows = [row("gated", 1.2), row("bare", 3.2), row("bare", 3.0, calls=300)]
+    rows = [row("gated", 1.2, round_ms=40.0), row("bare", 3.2), row("bare", math.inf, calls=300, short=True)]
     result: dict[str, Any] = {
         "machine": "here",
         "versions": {"uvloop": "1"},
@@ -145,8 +152,15 @@ def test_the_table_shows_both_sides() -> None:
         "marks": judged(rows),
     }
     assert result["rows"][0]["roundsUs"] == [1.2, 9.0]
+    assert (result["rows"][2]["us"], result["rows"][2]["toBare"]) == (None, None)
+    json.dumps(result, allow_nan=False)
     shown = table(result)
-    for words in ("1.20    0.30     0.38", "none lost, by checksum", "without picows", "0.375, mark ≤ 0.4: met"):
+    for words in (
+        "1.20    0.30     0.38   40 ms",
+        "none lost, by checksum",
+        "without picows",
+        "0.375, mark ≤ 0.4: met",
+    ):
         assert words in shown
 
 
@@ -188,6 +202,8 @@ def judge(found: dict[tuple[str, int], list[Row]], proofs: dict[str, str]) -> No
         assert not any(one.bad for one in rounds), rounds
         assert all(one.saturated or one.unsent or one.proof == proofs[name] for one in rounds)
         assert all(0 < one.us < 10_000 for one in rounds)
+        gateway = "bare" not in name and name not in ("buffered", "websockets", "aiohttp", "tls-websockets")
+        assert all((one.round_ms > 0) == gateway for one in rounds)
 
 
 @pytest.mark.usefixtures("soon")
