@@ -9,10 +9,12 @@ socket is no process's memory and not in these figures.
 * gated: connected and streaming, never started;
 * started: model ``none``, and with the default models on lines that are quiet;
 * speech open: both people speak without a pause until their utterances are cut for their length, all calls at the same
-  time; first while the utterances are open, then the greatest of all, utterances waiting for the recognizer included;
+  time; first while all utterances are open, then the most until shortly after the cut, when nearly all of them wait for
+  the recognizer and the next ones are open. Here a quarter of the calls is measured too, and what counts is the growth
+  from there on, since what the recognizer takes for a batch is in both;
 * held back: gated calls that have sent a message of 64 KiB but for its last byte.
 
-    python -m benchmarks.bench_memory [--calls 500] [--speaking 40] [--states idle gated …] [--json] [--keep]
+    python -m benchmarks.bench_memory [--calls 500] [--speaking 60] [--states idle gated …] [--json] [--keep]
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,8 +56,8 @@ __all__ = ["STATES", "State", "main", "measure", "quiet", "table", "unbroken"]
 RESULT = Path(__file__).parent / "results" / "memory.json"
 WARM_CALLS = 10
 SPEAKING_SHARE = 4
-"""Of calls that speak without end a quarter is measured too, and what counts is the growth from there on: what the
-recognizer's batches take is in both."""
+"""Of calls that speak without end a quarter is measured too."""
+
 SETTLE_S = 2.0
 STEADY_S = 1.0
 """How long calls stream before they are looked at."""
@@ -170,10 +172,10 @@ class _Child:
             self.crowd.play(callers, self.sound, 600.0)
         return callers
 
-    async def looks(self, seconds: float, until: Callable[[], bool] = lambda: False) -> list[tuple[float, Held]]:
+    async def looks(self, seconds: float) -> list[tuple[float, Held]]:
         """What it holds from now on, with the time of each look."""
         begin, found = time.monotonic(), []
-        while (at := time.monotonic() - begin) < seconds and not until():
+        while (at := time.monotonic() - begin) < seconds:
             found.append((at, held(self.pid)))
             await asyncio.sleep(LOOK_S)
         return found
@@ -197,7 +199,7 @@ async def measure(state: State, calls: int, seed: int = 1, seconds: float = STRE
         state: what the calls do.
         calls: how many at once.
         seed: of what they say.
-        seconds: how long they are looked at; of those that speak, until all they say is decoded.
+        seconds: how long they are looked at; of those that speak, until their utterances are cut.
     """
     if state.name.startswith("idle"):
         async with _child(state, seed) as child:
@@ -254,17 +256,10 @@ async def _streamed(state: State, calls: int, seed: int, seconds: float) -> _See
         looks = await child.looks(seconds)
         files = descriptors(child.pid) - files
         ended = await child.utterances()
-        ending = asyncio.create_task(_end(child, callers))
-        if state.speaks:
-            looks += [(seconds, one) for _, one in await child.looks(EMPTY_S + SETTLE_S, ending.done)]
-        await ending
+        await child.crowd.hang_up(callers, Ending.STOP)
+        await child.until_empty()
         figures = _figures(state, [(at, look.since(before)) for at, look in looks])
         return _Seen(figures, files, held(child.pid).since(before), dict(ended), dict(child.crowd.errors))
-
-
-async def _end(child: _Child, callers: list[Caller]) -> None:
-    await child.crowd.hang_up(callers, Ending.STOP)
-    await child.until_empty()
 
 
 def _figures(state: State, looks: list[tuple[float, Held]]) -> dict[str, Held]:
@@ -278,7 +273,7 @@ def _figures(state: State, looks: list[tuple[float, Held]]) -> dict[str, Held]:
     inside = [each for at, each in looks if OPEN_S[0] <= at <= OPEN_S[1]]
     return {
         "speech open": middle(inside or [each for _, each in looks]),
-        "speech open, greatest": max((each for _, each in looks), key=lambda each: each.rss),
+        "cut, and waiting": max((each for _, each in looks), key=lambda each: each.rss),
     }
 
 
@@ -307,7 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_memory")
     names = [state.name for state in STATES]
     parser.add_argument("--calls", type=int, default=500, help="at once")
-    parser.add_argument("--speaking", type=int, default=40, help="calls whose people speak without end")
+    parser.add_argument("--speaking", type=int, default=60, help="calls whose people speak without end")
     parser.add_argument("--states", nargs="+", choices=names, default=names, metavar="STATE", help="; ".join(names))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -35,7 +35,7 @@ async def test_speech_without_a_pause_is_cut_for_its_length(monkeypatch: pytest.
     row = await measure(state, calls=2)
     assert row["errors"] == {}
     assert row["utterances"] == {"cut": 4}
-    assert [figure["what"] for figure in row["figures"]] == ["speech open", "speech open, greatest"]
+    assert [figure["what"] for figure in row["figures"]] == ["speech open", "cut, and waiting"]
     # What an utterance takes that is as long as it may be: its μ-law, of both tracks.
     assert row["figures"][0]["rss"] > 2 * 8 * 17
 
