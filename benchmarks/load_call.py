@@ -47,8 +47,8 @@ class Call:
         socket = await MediaSocket.open(await gateway.stream_url(), self._on_lost, plan.context, CONNECT_SECONDS)
         try:
             tracks = tuple(map(Track, load.sound.tracks))
-            for message in opening(self.identity, tracks, plan.manner, stream_sid):
-                socket.write(frame(message.encode()))
+            said = opening(self.identity, tracks, plan.manner, stream_sid)
+            socket.write(b"".join(frame(message.encode()) for message in said), len(said))
             streams = {} if plan.gated else await self._start(gateway)
             sequence = await self._play(socket, streams)
             if not plan.gated:

@@ -178,11 +178,11 @@ class Load:
         async with (
             Receiver(plan.webhook_port, self.tally.post) as receiver,
             GatewayClient(plan.url, plan.api_id, plan.api_secret, plan.context) as gateway,
+            Timed(plan.url, plan.api_id, plan.api_secret, plan.context) as timed,
             self.pacer,
         ):
             self._on_ready(receiver.url)
-            self._gateway, timed = gateway, Timed(gateway)
-            self._timed = timed
+            self._gateway, self._timed = gateway, timed
             await self._sample()
             began, used = time.monotonic(), time.process_time()
             watch = asyncio.create_task(self._watch())

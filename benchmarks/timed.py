@@ -9,20 +9,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
+import orjson
+
+from benchmarks.lean import Lean
 from benchmarks.tally import Spread
 from benchmarks.voice import frame
 from benchmarks.wire import MediaSocket
 from gateway.errors import GatewayError, PeerError
 from gateway.participants import Track
-from gateway.peers.client import ApiError, GatewayClient, Json
+from gateway.peers.client import NAMESPACE, ApiError, Json
 from gateway.peers.emitter import Identity, Manner, opening
 
 __all__ = ["ENDPOINTS", "Prober", "Timed", "failure"]
 
 ENDPOINTS = ("streamUrl", "start", "stop", "messages")
-Answer = TypeVar("Answer")
+GATEWAY = "/mg-autotranscribe/v1"
 
 
 def failure(error: Exception) -> str:
@@ -37,41 +40,58 @@ def failure(error: Exception) -> str:
 
 
 class Timed:
-    """The calls of the API that a load makes.
+    """The calls of the API that a load makes; an async context manager.
 
     Args:
-        gateway: the client to make them with.
+        url: of the gateway.
+        api_id: of the account.
+        api_secret: its secret.
+        context: for ``https://``; None is the system's.
 
     Each may raise a GatewayError whose message is the kind of failure.
     """
 
-    def __init__(self, gateway: GatewayClient) -> None:
-        self._gateway = gateway
+    def __init__(self, url: str, api_id: str, api_secret: str, context: SSLContext | None = None) -> None:
+        self._lean = Lean(url, {"asapp-api-id": api_id, "asapp-api-secret": api_secret}, context)
         self._took: dict[str, list[tuple[float, float]]] = {name: [] for name in ENDPOINTS}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lean.close()
 
     async def stream_url(self) -> str:
         """A stream URL."""
-        return await self._time("streamUrl", self._gateway.stream_url())
+        url = (await self._ask("streamUrl", "GET", f"{GATEWAY}/twilio-media-stream-url")).get("streamingUrl")
+        if not isinstance(url, str):
+            raise GatewayError("api malformed")
+        return url
 
     async def start(self, guid: str) -> Json:
         """Start both participants."""
-        return await self._time("start", self._gateway.start(guid, "customer", "agent"))
+        who = {"namespace": NAMESPACE, "guid": guid, "customerId": "customer", "agentId": "agent"}
+        return await self._ask("start", "POST", f"{GATEWAY}/start-streaming", who)
 
     async def stop(self, guid: str) -> Json:
         """Stop them."""
-        return await self._time("stop", self._gateway.stop(guid))
+        return await self._ask("stop", "POST", f"{GATEWAY}/stop-streaming", {"namespace": NAMESPACE, "guid": guid})
 
-    async def messages(self, guid: str) -> list[Json]:
-        """The call's transcripts."""
-        return await self._time("messages", self._gateway.messages(guid))
+    async def messages(self, guid: str) -> Json:
+        """The call's transcripts; none if the gateway knows no such conversation yet."""
+        return await self._ask(
+            "messages", "GET", f"/conversation/v1/conversation/messages?externalId={guid}", known=404
+        )
 
-    async def _time(self, name: str, asked: Awaitable[Answer]) -> Answer:
-        began = time.monotonic()
+    async def _ask(self, name: str, method: str, path: str, body: Json | None = None, known: int = 200) -> Json:
         try:
-            answer = await asked
-        except (PeerError, TimeoutError) as error:
+            status, content, asked, took = await self._lean.ask(method, path, orjson.dumps(body) if body else b"")
+            answer = _read(status, content, known)
+        except PeerError as error:
             raise GatewayError(failure(error)) from error
-        self._took[name].append((began, (time.monotonic() - began) * 1000))
+        self._took[name].append((asked, took))
         return answer
 
     def between(self, begin: float, end: float) -> dict[str, dict[str, Any]]:
@@ -84,6 +104,20 @@ class Timed:
         return {name: asdict(spread) for name, spread in spreads.items() if spread.count} | {
             "all": asdict(Spread.of(every))
         }
+
+
+def _read(status: int, content: bytes, known: int) -> Json:
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise PeerError("no JSON") from None
+    if not isinstance(answer, dict):
+        raise PeerError("no JSON object")
+    if status >= 400 and status != known:
+        error = answer.get("error")
+        code = error.get("code", status) if isinstance(error, dict) else status
+        raise ApiError("the request", status, str(code), "")
+    return answer
 
 
 class Prober:

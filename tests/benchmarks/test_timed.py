@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.timed import ENDPOINTS, Prober, Timed, failure
 from gateway.errors import GatewayError, PeerError
-from gateway.peers.client import ApiError, GatewayClient
+from gateway.peers.client import ApiError
 from tests.harness import gateway_running, settings_for
 from tests.peers.peer import Peer, serving
 
@@ -40,18 +40,17 @@ def test_a_kind_names_no_url_and_no_call(error: Exception, kind: str) -> None:
 
 
 @asynccontextmanager
-async def refusing() -> AsyncIterator[GatewayClient]:
+async def refusing() -> AsyncIterator[Timed]:
     """To a gateway that starts nothing."""
     async with (
         serving(Peer(refuse_start=(400, "400-203", "no call"))) as peer,
-        GatewayClient(peer.url, "id", "secret") as gateway,
+        Timed(peer.url, "id", "secret") as timed,
     ):
-        yield gateway
+        yield timed
 
 
 async def test_what_is_refused_has_a_kind_and_no_latency() -> None:
-    async with refusing() as gateway:
-        timed = Timed(gateway)
+    async with refusing() as timed:
         assert (await timed.stream_url()).startswith("ws://")
         with pytest.raises(GatewayError, match=r"^api 400-203$"):
             await timed.start("CA1")
@@ -65,11 +64,12 @@ async def test_a_prober_starts_and_stops_a_call_of_its_own(tmp_path: Path) -> No
     failed: Counter[str] = Counter()
     async with gateway_running(settings_for(tmp_path)) as customer:
         url = customer.gateway.public_url_of("http")
-        async with GatewayClient(url, customer.key.api_id, customer.key.api_secret) as gateway:
-            timed = Timed(gateway)
-            async with Prober(timed, None, 100.0, lambda kind: failed.update([kind])) as prober:
-                while timed.between(0.0, math.inf)["all"]["count"] < 9:
-                    await asyncio.sleep(0.01)
+        async with (
+            Timed(url, customer.key.api_id, customer.key.api_secret) as timed,
+            Prober(timed, None, 100.0, lambda kind: failed.update([kind])) as prober,
+        ):
+            while timed.between(0.0, math.inf)["all"]["count"] < 9:
+                await asyncio.sleep(0.01)
     assert failed == {}
     assert set(timed.between(0.0, math.inf)) == {*ENDPOINTS, "all"}
     # connected, start, close.
@@ -78,7 +78,7 @@ async def test_a_prober_starts_and_stops_a_call_of_its_own(tmp_path: Path) -> No
 
 async def test_a_prober_tells_what_fails() -> None:
     failed: Counter[str] = Counter()
-    async with refusing() as gateway, Prober(Timed(gateway), None, 100.0, lambda kind: failed.update([kind])):
+    async with refusing() as timed, Prober(timed, None, 100.0, lambda kind: failed.update([kind])):
         while not failed:
             await asyncio.sleep(0.01)
     assert set(failed) == {"probe api 400-203"}
