@@ -2,13 +2,13 @@
 
 A gateway without a model on one core carries some calls that stream; from the other core 2,000 sockets connect within
 5 s, send their ``start``, are started through the API, and all hang up in the same instant: in one round by the end of
-their TCP connections, in the other by resets. Meanwhile somebody asks for a stream URL twenty times a second. Each
+their TCP connections, in the next by resets; of several rounds that is told in which this process was the least late. Meanwhile somebody asks for a stream URL twenty times a second. Each
 upgrade counts from when it was due, whatever became of those before it. At last the calls that streamed all along stop,
 and every message of theirs must have been counted. Once more with in-process TLS, fewer sockets, and fewer calls, since
 their sender writes through Python there.
 
     python -m benchmarks.bench_storm [--sockets 2000] [--seconds 5] [--carried 300] [--tls-sockets 500]
-                                     [--tls-carried 20] [--json] [--keep]
+                                     [--tls-carried 20] [--rounds 2] [--json] [--keep]
 
 Exit code 1 if anything was refused or lost, or every socket is not gone in time.
 """
@@ -55,6 +55,7 @@ LOOK_S = 0.05
 GONE_S = 20.0
 """How long hung-up calls may take until they are over."""
 SETTLE_S = 2.0
+ENDINGS = (Ending.FIN, Ending.RST)
 CALLS = "gateway_calls{"
 COMPLETED = "completed"
 
@@ -67,6 +68,7 @@ class Storm:
     seconds: float
     carried: int
     tls: bool = False
+    rounds: int = 1
     seed: int = 1
 
 
@@ -116,7 +118,7 @@ class _Run:
         self._crowd.late_ms.clear()
         asking = asyncio.create_task(self._asking.run())
         try:
-            rounds = [await self._round(ending) for ending in (Ending.FIN, Ending.RST)]
+            found = [await self._round(ending) for ending in ENDINGS * self._storm.rounds]
         finally:
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -127,8 +129,8 @@ class _Run:
         last = await self._client.metrics()
         grown = {name: value - first.get(name, 0.0) for name, value in last.items()}
         return {
-            **asdict(self._storm),
-            "rounds": rounds,
+            **{name: value for name, value in asdict(self._storm).items() if name != "rounds"},
+            "rounds": found,
             "messages": {"sent": self._crowd.sent, "counted": int(grown[counters.MESSAGES])},
             "dropped": counters.dropped(grown),
             "pacingMs": {"p99": percentile(self._pacer.lateness, 0.99)},
@@ -238,10 +240,17 @@ def bad(found: dict[str, Any]) -> list[str]:
             reasons.append(f"{each['ending']}: {found['sockets'] - each['admitted']} sockets not admitted")
         if not each["gone"]:
             reasons.append(f"{each['ending']}: calls were not over within {GONE_S:.0f} s")
+    for each in told(found):
         if each["lateMs"]["p99"] > VOID_PACING_MS:
             late = each["lateMs"]["p99"]
             reasons.append(f"{each['ending']}: void, this process began connecting {late:.0f} ms late at p99")
     return reasons
+
+
+def told(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each ending the round in which this process was the least late; what any round lost is told all the same."""
+    rounds = [[each for each in found["rounds"] if each["ending"] == ending] for ending in ENDINGS]
+    return [min(of_ending, key=lambda each: float(each["lateMs"]["p99"])) for of_ending in rounds]
 
 
 def table(document: dict[str, Any]) -> str:
@@ -253,7 +262,7 @@ def table(document: dict[str, Any]) -> str:
             f"{wire}: {storm['sockets']} sockets in {storm['seconds']:g} s, {storm['carried']} calls streaming; "
             f"{storm['messages']['counted']:,} of {storm['messages']['sent']:,} messages counted"
         )
-        for each in storm["rounds"]:
+        for each in told(storm):
             lines += [
                 f"  {each['ending']}: admitted {each['share']:.1%}; upgrade {_shown(each['upgradeMs'])} ms",
                 f"       stream URL meanwhile {_shown(each['apiMs'])} ms; tick p99.9 {each['tickMs']['p99.9']:g} ms",
@@ -278,15 +287,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--carried", type=int, default=300, help="calls that stream meanwhile")
     parser.add_argument("--tls-sockets", type=int, default=500, help="the same under TLS; 0 leaves it out")
     parser.add_argument("--tls-carried", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=2, help="of each ending; the one that was sent best is told")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
     options = parser.parse_args(arguments)
     # A socket that streams has a second descriptor: its sender's.
     raise_descriptor_limit(options.sockets + 2 * options.carried + 512)
-    storms = [Storm(options.sockets, options.seconds, options.carried, seed=options.seed)]
+    sizes = [(options.sockets, options.carried, False)]
     if options.tls_sockets:
-        storms.append(Storm(options.tls_sockets, options.seconds, options.tls_carried, tls=True, seed=options.seed))
+        sizes.append((options.tls_sockets, options.tls_carried, True))
+    storms = [
+        Storm(sockets, options.seconds, carried, tls, options.rounds, options.seed) for sockets, carried, tls in sizes
+    ]
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
         os.sched_setaffinity(0, {cores[1]})

@@ -47,3 +47,8 @@ def _every_fault_is_told(good: dict[str, Any]) -> None:
     assert told(round={"share": 0.9, "admitted": 18}) == "fin: 2 sockets not admitted"
     assert "not over" in told(round={"gone": False})
     assert "void" in told(round={"lateMs": {"p99": 25.0}})
+    # A round that was sent badly counts for nothing if another one was not; what it lost counts.
+    late = {**good["rounds"][0], "lateMs": {"p99": 25.0}}
+    rounds = [{**each, "lateMs": {"p99": 1.0}} for each in good["rounds"]]
+    assert bad(good | {"rounds": [late, *rounds]}) == []
+    assert len(bad(good | {"rounds": [late | {"gone": False}, *rounds]})) == 1
