@@ -2,10 +2,11 @@
 
 A gateway without a model on one core carries some calls that stream; from the other core 2,000 sockets connect within
 5 s, send their ``start``, are started through the API, and all hang up in the same instant: in one round by the end of
-their TCP connections, in the next by resets; of several rounds that is told in which this process was the least late. Meanwhile somebody asks for a stream URL twenty times a second. Each
-upgrade counts from when it was due, whatever became of those before it. At last the calls that streamed all along stop,
-and every message of theirs must have been counted. Once more with in-process TLS, fewer sockets, and fewer calls, since
-their sender writes through Python there.
+their TCP connections, in the next by resets. Of several rounds that is told in which this process was the least late;
+what any of them lost is told. Meanwhile somebody asks for a stream URL twenty times a second. Each upgrade counts from
+when it was due, whatever became of those before it. At last the calls that streamed all along stop, and every message
+of theirs must have been counted. Once more with in-process TLS, fewer sockets, and fewer calls, since their sender
+writes through Python there.
 
     python -m benchmarks.bench_storm [--sockets 2000] [--seconds 5] [--carried 300] [--tls-sockets 500]
                                      [--tls-carried 20] [--rounds 2] [--json] [--keep]
