@@ -45,6 +45,9 @@ cdef enum:
     BATCH = 256
     # How often a running sender wakes at the most: so much is done at once when there is much to do.
     GRAIN_US = 1000
+    # How long it may be behind without a pause, and the pause.
+    RESTLESS_US = 5000
+    REST_US = 250
     SID = 64
     FRAME = 160
     CODED = 216
@@ -124,103 +127,7 @@ ctypedef struct Place:
 
 include "render.pxi"
 include "ring.pxi"
-
-
-cdef inline long long _due(LineState* line) noexcept nogil:
-    cdef long long at = 20 * line.sent
-    cdef long long end = line.stall_at_ms + line.stall_ms
-    return line.begin_us + 1000 * (end if line.stall_at_ms <= at < end else at)
-
-
-cdef inline Py_ssize_t _taken(LineState* line, Py_ssize_t result) noexcept nogil:
-    """Bytes that a send took, from them or from -errno; an error that will not pass is the line's end."""
-    if result >= 0:
-        return result
-    if result != -EAGAIN and result != -EINTR:
-        line.status = S_LOST
-        line.error = <int>-result
-    return 0
-
-
-cdef inline Py_ssize_t _write(LineState* line, const unsigned char* data, Py_ssize_t size) noexcept nogil:
-    cdef ssize_t taken
-    if line.target != NULL:
-        return _call(line, data, size)
-    taken = send(line.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-    return _taken(line, taken if taken >= 0 else -errno)
-
-
-cdef Py_ssize_t _call(LineState* line, const unsigned char* data, Py_ssize_t size) noexcept with gil:
-    """Write to a function; one that fails in a way that no socket does has lost its line too."""
-    cdef Py_ssize_t taken
-    try:
-        taken = (<object>line.target)(PyBytes_FromStringAndSize(<const char*>data, size))
-    except BlockingIOError:
-        return 0
-    except Exception as error:
-        number = error.errno if isinstance(error, OSError) else None
-        return _taken(line, -<Py_ssize_t>(number or EPIPE))
-    return min(max(taken, 0), size)
-
-
-cdef bint _keep(LineState* line, const unsigned char* data, Py_ssize_t size) noexcept nogil:
-    """Add to what the socket has not taken; false without room or memory."""
-    if line.tail == NULL:
-        line.tail = <unsigned char*>malloc(TAIL)
-        line.tail_at = line.tail_size = 0
-        if line.tail == NULL:
-            return False
-    if line.tail_at:
-        memmove(line.tail, line.tail + line.tail_at, line.tail_size)
-        line.tail_at = 0
-    if line.tail_size + size > TAIL:
-        return False
-    memcpy(line.tail + line.tail_size, data, size)
-    line.tail_size += size
-    return True
-
-
-@cython.final
-@cython.no_gc_clear
-cdef class _Line:
-    """A line and what its pointers point into."""
-
-    cdef LineState state
-    cdef object sound
-    cdef object target
-
-    def __cinit__(self):
-        memset(&self.state, 0, sizeof(LineState))
-        self.state.tail_due = -1
-
-    def __dealloc__(self):
-        free(self.state.tail)
-
-    cdef int set(self, script) except -1:
-        cdef LineState* state = &self.state
-        cdef bytes name
-        cdef int i
-        self.sound = script.sound
-        state.tracks = len(self.sound.tracks)
-        for i in range(state.tracks):
-            name = self.sound.tracks[i].encode()
-            if len(name) > 20:
-                raise UsageError(f"a track's name has at most 20 letters: {self.sound.tracks[i]}")
-            memcpy(state.track[i].name, PyBytes_AS_STRING(name), len(name))
-            state.track[i].name_size = len(name)
-            state.track[i].ulaw = <const unsigned char*>PyBytes_AS_STRING(self.sound.ulaw[i])
-            state.track[i].coded = <const unsigned char*>PyBytes_AS_STRING(self.sound.coded[i])
-            state.track[i].quiet = <const unsigned char*>PyBytes_AS_STRING(self.sound.quiet[i])
-        state.sid_size = len(script.stream_sid)
-        memcpy(state.sid, PyBytes_AS_STRING(script.stream_sid), state.sid_size)
-        state.first, state.loop, state.frames = script.first, self.sound.frames, script.frames
-        state.stamp, state.jitter_ms = script.stamp, script.jitter_ms
-        state.stall_at_ms, state.stall_ms = script.stall_at_ms, script.stall_ms
-        state.dice = script.seed & 0xFFFFFFFFFFFFFFFF
-        state.drop_limit = script.drop_limit
-        state.send_silence, state.odd = script.send_silence, script.odd
-        state.sequence = 1
-        return 0
+include "line.pxi"
 
 
 @cython.final
@@ -420,7 +327,7 @@ cdef class Sender:
 
     def run(self):
         """Step and sleep, without the GIL, until :meth:`stop`."""
-        cdef long long now, began
+        cdef long long now, began, rested = _now_us()
         self.stopping = False
         self.live = True
         with nogil:
@@ -431,10 +338,15 @@ cdef class Sender:
                 if self.at < now // SLOT_US:
                     self.sweep(now)
                     now = _now_us()
-                now = max((self.at + 1) * SLOT_US, began + GRAIN_US) - now
+                # Who is behind goes on at once, but not for ever: in real time nobody else would have the core.
+                if (self.at + 1) * SLOT_US > now:
+                    now = max((self.at + 1) * SLOT_US, began + GRAIN_US) - now
+                else:
+                    now = REST_US if now - rested > RESTLESS_US else 0
                 PyThread_release_lock(self.lock)
                 if now > 0 or self.waiting:
                     _sleep_us(now if now > 20 else 20)
+                    rested = _now_us()
         self.live = False
 
     def stop(self):
@@ -620,26 +532,3 @@ cdef class Sender:
         self.total += count
         if due_us >= 0:
             self.late[0 if late < 0 else late if late < BINS - 1 else BINS - 1] += count
-
-
-cdef void _take_out(LineState** lines, Py_ssize_t* count, LineState* line) noexcept:
-    """Remove one, keeping the order of the others, which is the order of their sending."""
-    cdef Py_ssize_t i = 0
-    while i < count[0] and lines[i] != line:
-        i += 1
-    if i < count[0]:
-        count[0] -= 1
-        memmove(&lines[i], &lines[i + 1], (count[0] - i) * sizeof(LineState*))
-
-
-cdef long long _now_us() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <long long>now.tv_sec * 1000000 + now.tv_nsec // 1000
-
-
-cdef void _sleep_us(long long us) noexcept nogil:
-    cdef timespec wait
-    wait.tv_sec = 0
-    wait.tv_nsec = us * 1000
-    nanosleep(&wait, NULL)
