@@ -1,7 +1,7 @@
 """What does one Twilio message cost, from the socket to PCM on the clock, and what would it cost with other servers?
 
     python -m benchmarks.bench_ingest [--sockets 300 1000 3000] [--tls 100 300] [--rows NAME…]
-                                      [--seconds 3] [--rounds 2] [--recording FILE] [--json] [--keep]
+                                      [--seconds 3] [--rounds 2] [--recording FILE] [--coalesced] [--json] [--keep]
 
 Each server has a process and a core of its own, the load the other core. Every socket brings both tracks, 100 messages
 a second, each in a write of its own, paced; what counts begins a second after the last socket's first message.
@@ -22,6 +22,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,70 +41,94 @@ from gateway import config
 from gateway.errors import GatewayError
 from gateway.peers import recording as recordings
 
-__all__ = ["main", "run"]
+__all__ = ["Plan", "main", "run"]
 
 RESULTS = Path(__file__).parent / "results"
 DEFAULT = ("gated", "started", "bare", "picows", "websockets", "aiohttp")
 DEFAULT_SECURE = ("tls-gated", "tls-started", "tls-bare", "tls-nginx")
 Case = tuple[str, int]
 """A row's name and its sockets."""
-TRIES = 2
-"""What is void is measured once more."""
 
 
-async def one(case: Case, expected: Expected, seconds: float, core: int | None) -> Row:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows are measured.
+
+    Args:
+        recording: what is said.
+        seconds: that count, of each measurement.
+        rounds: how often each row is measured.
+        cores: the servers', and this process's; None for any.
+        coalesced: both tracks' messages are one write.
+    """
+
+    recording: Path
+    seconds: float
+    rounds: int
+    cores: tuple[int | None, int | None] = (None, None)
+    coalesced: bool = False
+
+    @property
+    def frames(self) -> int:
+        """Of 20 ms, that each call says."""
+        return round((ingest_load.WARM_SECONDS + self.seconds + ingest_load.SPARE_SECONDS) * 50)
+
+
+async def one(case: Case, expected: Expected, plan: Plan) -> Row:
     """A measurement with a server of its own.
 
     Raises:
-        PeerError: its server cannot be had here.
-        GatewayError: a socket or a start failed.
+        GatewayError: its server cannot be had here, or a socket or a start failed.
     """
     name, _ = case
+    start = name.removeprefix("tls-") in ("started", "nginx")
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as place:
         folder = Path(place)
         (folder / "data").mkdir()
-        async with started(name, folder / "data", core, Certificate(folder)) as server:
-            row = await measure(server, expected, seconds, name.removeprefix("tls-") in ("started", "nginx"))
+        async with started(name, folder / "data", plan.cores[0], Certificate(folder)) as server:
+            row = await measure(server, expected, plan.seconds, start=start, coalesced=plan.coalesced)
     row.name = name
     return row
 
 
-def run(
-    cases: Sequence[Case], recording: Path, seconds: float, rounds: int, cores: tuple[int | None, int | None]
-) -> tuple[dict[Case, list[Row]], dict[str, str]]:
-    """All rounds of all cases that can be had, and why the others cannot.
+def run(cases: Sequence[Case], plan: Plan) -> tuple[dict[Case, list[Row]], dict[str, str]]:
+    """All rounds of all cases that can be had, in the order in which they take turns, and why the others cannot.
 
-    Args:
-        cases: in the order in which they take turns.
-        recording: what is said.
-        seconds: of each measurement.
-        rounds: how often each is measured.
-        cores: the servers', and this process's; None for any.
+    A case whose rounds are all void has one more.
     """
-    said = sound(recordings.load(recording))
-    frames = round((ingest_load.WARM_SECONDS + seconds + ingest_load.SPARE_SECONDS) * 50)
+    said = sound(recordings.load(plan.recording))
     found: dict[Case, list[Row]] = {}
     without: dict[str, str] = {}
-    # Rounds of one size follow each other, so that what is compared is measured close together.
-    groups = dict.fromkeys((name in SECURE, size) for name, size in cases)
-    turns = [case for group in groups for _ in range(rounds) for case in cases if (case[0] in SECURE, case[1]) == group]
+    done = 0
+
+    def turn(case: Case) -> None:
+        nonlocal done
+        done += 1
+        name, size = case
+        if name in without:
+            return
+        try:
+            row = uvloop.run(one(case, Expected(said, size, plan.frames), plan))
+        except GatewayError as error:
+            without[name] = f"{error} (at {size} sockets)"
+            return
+        found.setdefault(case, []).append(row)
+        say(f"{done} of {len(cases) * plan.rounds}: {size} sockets, {name}, {row.us:.2f} µs, {row.verdict}")
+
     before = os.sched_getaffinity(0)
-    if cores[1] is not None:
-        os.sched_setaffinity(0, {cores[1]})
+    if plan.cores[1] is not None:
+        os.sched_setaffinity(0, {plan.cores[1]})
     try:
-        for number, case in enumerate(turns, 1):
-            for _ in range(TRIES):
-                if case[0] in without:
-                    break
-                try:
-                    row = uvloop.run(one(case, Expected(said, case[1], frames), seconds, cores[0]))
-                except GatewayError as error:
-                    without[case[0]] = f"{error} (at {case[1]} sockets)"
-                    break
-                found.setdefault(case, []).append(row)
-                say(f"{number} of {len(turns)}: {case[1]} sockets, {case[0]}, {row.us:.2f} µs, {row.verdict}")
-                if not row.void:
-                    break
+        # Rounds of one size follow each other, so that what is compared is measured close together.
+        for group in dict.fromkeys((name in SECURE, size) for name, size in cases):
+            own = [(name, size) for name, size in cases if (name in SECURE, size) == group]
+            for _ in range(plan.rounds):
+                for case in own:
+                    turn(case)
+            for case in own:
+                if all(row.void for row in found.get(case, [])):
+                    done -= 1
+                    turn(case)
     finally:
         os.sched_setaffinity(0, before)
     return found, without
@@ -114,7 +139,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def document(found: dict[Case, list[Row]], without: dict[str, str], seconds: float, rounds: int) -> dict[str, Any]:
+def document(found: dict[Case, list[Row]], without: dict[str, str], plan: Plan) -> dict[str, Any]:
     """The result, as it is kept."""
     rows = [ingest.best(measured) for measured in found.values()]
     order = [*ROWS, *SECURE]
@@ -125,8 +150,9 @@ def document(found: dict[Case, list[Row]], without: dict[str, str], seconds: flo
         | dict([PICOWS.requirements[0].split("==")]),
         "loadAverage": round(os.getloadavg()[0], 2),
         "tickMs": config.load().limits.tick_ms,
-        "seconds": seconds,
-        "rounds": rounds,
+        "seconds": plan.seconds,
+        "rounds": plan.rounds,
+        "coalesced": plan.coalesced,
         "rows": ingest.as_rows(rows, found),
         "without": without,
         "marks": ingest.judged(rows),
@@ -153,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="that count, of each measurement")
     parser.add_argument("--rounds", type=int, default=2, help="the least of so many is told")
     parser.add_argument("--recording", type=Path, default=SAMPLE, help="what is said")
+    parser.add_argument("--coalesced", action="store_true", help="both tracks in one write, which a core sends more of")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write result and plot into benchmarks/results/")
     options = parser.parse_args(arguments)
@@ -164,8 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     cases = [(name, size) for size in sorted(options.sockets) for name in options.rows if name in ROWS]
     cases += [(name, size) for size in sorted(options.tls) for name in options.rows if name in SECURE]
-    found, without = run(cases, options.recording, options.seconds, options.rounds, (usable[0], usable[1]))
-    result = document(found, without, options.seconds, options.rounds)
+    plan = Plan(options.recording, options.seconds, options.rounds, (usable[0], usable[1]), options.coalesced)
+    found, without = run(cases, plan)
+    result = document(found, without, plan)
     if options.keep:
         keep(result, RESULTS)
     print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else ingest.table(result))

@@ -172,11 +172,12 @@ def _judged(mark: Mark, own: Row, peer: Row) -> dict[str, Any]:
 
 def table(document: Mapping[str, Any]) -> str:
     """The result for a terminal."""
+    writes = "both tracks in a write" if document["coalesced"] else "both tracks, a write a message"
     lines = [
         document["machine"],
         ", ".join(f"{name} {number}" for name, number in document["versions"].items()),
-        f"both tracks, a write a message, {document['seconds']:g} s with all calls, least of {document['rounds']} "
-        f"rounds; the gateway reads every {document['tickMs']} ms, more often or seldom by itself (round)",
+        f"{writes}, {document['seconds']:g} s with all calls, least of {document['rounds']} rounds; "
+        f"the gateway reads every {document['tickMs']} ms, more often or seldom by itself (round)",
         "sockets   server                                        µs a message    core   × bare   round   "
         "load late p50, p99 ms",
     ]

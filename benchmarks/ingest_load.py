@@ -189,23 +189,24 @@ class _Run:
             if refused := sum(answer.get("isOk") is not True for answer in answers):
                 raise GatewayError(f"{refused} of {len(answers)} starts were refused")
 
-    async def speak(self) -> Row:
+    async def speak(self, coalesced: bool) -> Row:
         """Play, measure, and see what became of it."""
-        async with Pacer(native=self.server.context is None) as pacer:
+        async with Pacer(self.server.context is None, coalesced) as pacer:
             scripts = [self.expected.script(n, one.stream_sids[0]) for n, one in enumerate(self.identities)]
             lines = [pacer.play(socket, script) for socket, script in zip(self.sockets, scripts, strict=True)]
             await _until(max(line.begin for line in lines) + WARM_SECONDS)
-            first = await self._count()
             before = self._look(pacer)
+            # One that is behind answers late.
+            asked = asyncio.create_task(self._count())
             await _until(before.at + self.seconds)
             after = self._look(pacer)
             ended = min(line.begin for line in lines) + self.expected.frames * FRAME_MS / 1000
-            last = await self._count()
+            first, last = await asked, await self._count()
             row = _row(self.expected, before, after, (last.taken - first.taken) / (last.at - first.at))
             if last.rounds > first.rounds:
                 row.round_ms = round(1000 * (last.at - first.at) / (last.rounds - first.rounds), 1)
             row.short = after.at > ended
-            if not row.saturated:
+            if not (row.saturated or row.starved):
                 await self._finish(lines, pacer, row)
         return row
 
@@ -308,7 +309,9 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(max(moment - time.monotonic(), 0))
 
 
-async def measure(server: Server, expected: Expected, seconds: float, start: bool) -> Row:
+async def measure(
+    server: Server, expected: Expected, seconds: float, *, start: bool = False, coalesced: bool = False
+) -> Row:
     """Load a server that nobody has used yet, and measure.
 
     Args:
@@ -316,6 +319,7 @@ async def measure(server: Server, expected: Expected, seconds: float, start: boo
         expected: the load.
         seconds: that count.
         start: start the calls through the gateway's API first.
+        coalesced: both tracks' messages are one write.
 
     Raises:
         GatewayError: a socket or a start failed.
@@ -324,7 +328,7 @@ async def measure(server: Server, expected: Expected, seconds: float, start: boo
     run = _Run(server, expected, seconds, start)
     try:
         await run.open()
-        return await run.speak()
+        return await run.speak(coalesced)
     finally:
         for socket in run.opened:
             socket.reset()
