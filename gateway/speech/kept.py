@@ -7,8 +7,8 @@ from collections import deque
 __all__ = ["PIECE", "Kept"]
 
 PIECE = 2048
-"""Bytes of a piece: a quarter of a second of μ-law. A buffer that grows is copied to ever larger places and leaves holes: with
-two people who speak for 20 s, 90 KiB of a call's 600."""
+"""Bytes of a piece: a quarter of a second of μ-law. A buffer that grows is copied to ever larger places and leaves
+holes: with two people who speak for 20 s, 90 KiB of a call's 510."""
 
 
 class Kept:
