@@ -33,6 +33,12 @@ TICK_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25),
     registry=REGISTRY,
 )
+ROUND_SECONDS = Histogram(
+    "gateway_round_seconds",
+    "Time from one reading of all media sockets to the next",
+    buckets=(0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1.0),
+    registry=REGISTRY,
+)
 
 # Calls
 CALLS = Gauge("gateway_calls", "Live calls by state", ["state"], registry=REGISTRY)

@@ -9,6 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from gateway.delivery.live import Subscription
+from gateway.errors import RequestError
 from gateway.participants import RedactionOutput, Role, Track
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Status",
     "Summary",
     "TrackSnapshot",
+    "pending",
+    "unknown",
 ]
 
 
@@ -155,3 +158,17 @@ class CallControl(Protocol):
         Raises:
             RequestError: 404-01, the account has no such live call; 429-01, there are too many readers.
         """
+
+
+def pending(guid: str) -> RequestError:
+    """409-202: two requests for one call at a time."""
+    return RequestError(409, "409-202", f"Another request for call '{guid}' is pending; retry when it is answered.")
+
+
+def unknown(guid: str) -> RequestError:
+    """400-203: no such call, or none with a media stream."""
+    return RequestError(
+        400,
+        "400-203",
+        f"No call with guid '{guid}' was found; its media stream must be connected before the start.",
+    )

@@ -18,7 +18,7 @@ from gateway._native import track as track_kernel
 from gateway.calls.call import Call, Stream
 from gateway.calls.ledger import Ledger
 from gateway.calls.messages import Start
-from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, Status
+from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, Status, pending, unknown
 from gateway.calls.transcription import Conversations, Transcription
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
@@ -47,6 +47,9 @@ class MediaSocket(Protocol):
     def displace(self) -> None:
         """Close normally (1000): a newer stream has taken this one's tracks."""
 
+    def read_now(self) -> None:
+        """Take all that has come up to now."""
+
 
 class Registry:
     """All live calls, by account and guid; implements :class:`gateway.calls.model.CallControl`."""
@@ -58,15 +61,12 @@ class Registry:
         speech: SpeechStage | None,
         *,
         store_healthy: Callable[[], bool],
-        sweep: Callable[[], None],
     ) -> None:
         self._limits = limits
         self._conversations = conversations
         # None with GATEWAY_ASR__MODEL=none: audio ends in a checksum.
         self._speech = speech
         self._store_healthy = store_healthy
-        # Reads what Twilio has sent up to now, so that start and stop cut at the newest timestamp.
-        self._sweep = sweep
         self.draining = False
         self._calls = Ledger()
         self._sockets: dict[Stream, MediaSocket] = {}
@@ -174,22 +174,22 @@ class Registry:
         key = (account_id, request.guid)
         call = self._calls.get(*key)
         if key in self._awaited or (call is not None and call.pending):
-            raise _pending(request.guid)
+            raise pending(request.guid)
         if call is not None and call.state is CallState.TRANSCRIBING:
             raise RequestError(409, "409-201", f"Transcription of call '{request.guid}' has already been started.")
         if call is None or not call.streams:
             if self.draining:
-                raise _unknown(request.guid)
+                raise unknown(request.guid)
             await self._wait_for_stream(key)
             call = self._calls.take(*key)
         refusal = self._conversations.refusal(request) or self._refusal(request)
         if refusal is not None:
             return Outcome(False, call.participants(refusal), refusal.description)
         await self._read_out(call)
-        self._sweep()
+        self._catch_up(call)
         if not call.streams:
             # The sweep, or the wait, saw its hang-up.
-            raise _unknown(request.guid)
+            raise unknown(request.guid)
         call.begin(request)
         self._conversations.begin(call)
         for stream in call.streams:
@@ -197,6 +197,12 @@ class Registry:
         self._calls.note(call)
         log.info("transcription started", call=call.guid, redaction=str(request.redaction))
         return Outcome(True, call.participants())
+
+    def _catch_up(self, call: Call) -> None:
+        """Read what Twilio has sent up to now, so that the cut is at the newest timestamp."""
+        for stream in list(call.streams):
+            if (socket := self._sockets.get(stream)) is not None:
+                socket.read_now()
 
     async def _read_out(self, call: Call) -> None:
         """Wait until tracks that were closed in mid-utterance are read: opening a track's gate empties its queue."""
@@ -218,7 +224,7 @@ class Registry:
         try:
             await asyncio.wait_for(waiter, START_WAIT_S)
         except TimeoutError:
-            raise _unknown(key[1]) from None
+            raise unknown(key[1]) from None
         finally:
             del self._awaited[key]
 
@@ -245,14 +251,14 @@ class Registry:
         key = (account_id, guid)
         call = self._calls.get(*key)
         if key in self._awaited or (call is not None and call.pending):
-            raise _pending(guid)
+            raise pending(guid)
         if call is None:
-            raise _unknown(guid)
+            raise unknown(guid)
         if call.state is not CallState.TRANSCRIBING:
             return await self._parting(call)
         call.pending = True
         try:
-            self._sweep()
+            self._catch_up(call)
             if call.state is CallState.TRANSCRIBING:
                 call.state = CallState.PAUSED
                 self._calls.note(call)
@@ -386,15 +392,3 @@ class Registry:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task failed", task=task.get_name(), error=type(error).__name__, exc_info=error)
-
-
-def _pending(guid: str) -> RequestError:
-    return RequestError(409, "409-202", f"Another request for call '{guid}' is pending; retry when it is answered.")
-
-
-def _unknown(guid: str) -> RequestError:
-    return RequestError(
-        400,
-        "400-203",
-        f"No call with guid '{guid}' was found; its media stream must be connected before the start.",
-    )

@@ -32,11 +32,12 @@ from gateway.errors import ConfigError, SealedError
 from gateway.export.aside import Aside
 from gateway.export.exporter import Exporter
 from gateway.server.boot import alone, first_key
-from gateway.server.connection import ConnectionServices, MediaConnection
+from gateway.server.connection import MediaConnection
 from gateway.server.front import KEEPALIVE_S, MediaRoute, listen, raise_descriptor_limit
 from gateway.server.handshake import Doorkeeper
 from gateway.server.notify import notify
 from gateway.server.plane import MediaPlane
+from gateway.server.services import ConnectionServices
 from gateway.server.speech import open_speech
 from gateway.server.tokens import StreamTokens
 from gateway.speech.stage import SpeechStage
@@ -95,9 +96,7 @@ class Gateway:
             always_redacted=settings.redaction.always,
             formatting=settings.text.formatting,
         )
-        self.registry = Registry(
-            settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, sweep=self.plane.sweep
-        )
+        self.registry = Registry(settings.limits, conversations, speech, store_healthy=lambda: writer.healthy)
         doorkeeper = Doorkeeper(self.tokens, store.key_active, settings.twilio, lambda: self.public_url)
         services = ConnectionServices(self.registry, self.plane, doorkeeper.principal)
         self.media = MediaRoute(doorkeeper, services, settings.limits)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import cast
 
 import structlog
@@ -22,16 +20,15 @@ from gateway import metrics
 from gateway._native import plane as plane_kernel
 from gateway.calls import messages
 from gateway.calls.call import Call, Stream
-from gateway.calls.registry import Registry
 from gateway.clock import monotonic_ms
 from gateway.errors import PeerError, StoreError, WireError
 from gateway.participants import Track
 from gateway.server.fragments import Fragments
 from gateway.server.handshake import MAX_MESSAGE, open_protocol
-from gateway.server.plane import MediaPlane
+from gateway.server.services import ConnectionServices
 from gateway.store.records import Principal
 
-__all__ = ["ConnectionServices", "MediaConnection"]
+__all__ = ["MediaConnection"]
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +49,6 @@ MAX_EVENTS = 256
 
 MAX_WRITE_BUFFER = 64 * 1024
 """A peer that sends pings and does not read the pongs is cut off here."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionServices:
-    """What every media socket needs of the gateway."""
-
-    registry: Registry
-    plane: MediaPlane
-    authenticate: Callable[[str], Awaitable[Principal]]
 
 
 class MediaConnection(asyncio.Protocol):
@@ -124,6 +112,10 @@ class MediaConnection(asyncio.Protocol):
         self._transport = None
         if self._task is not None:
             self._task.cancel()
+
+    def read_now(self) -> None:
+        """Take all that has come up to now."""
+        self._services.plane.catch_up(self._reader)
 
     def displace(self) -> None:
         """Close normally: a newer stream has taken this one's tracks."""

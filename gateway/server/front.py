@@ -23,8 +23,9 @@ from gateway import metrics
 from gateway.api.envelope import error_response
 from gateway.config import LimitSettings
 from gateway.errors import RequestError
-from gateway.server.connection import ConnectionServices, MediaConnection
+from gateway.server.connection import MediaConnection
 from gateway.server.handshake import Doorkeeper, RefusedError, upgrade_answer
+from gateway.server.services import ConnectionServices
 
 __all__ = [
     "BACKLOG",
