@@ -180,6 +180,7 @@ class Gateway:
             if not isinstance(socket, MediaConnection):
                 continue
             try:
+                socket.read_now()
                 socket.fail(CloseCode.GOING_AWAY, "the gateway is shutting down")
             except Exception:
                 log.exception("media socket could not be closed")

@@ -1,7 +1,7 @@
 """One media socket: frames to events, events to its call, and all the ways in which it may end.
 
 The reader (:mod:`gateway._native.plane`) has placed plain media on the tracks already; what reaches this class is
-everything else, in order. The bytes come from the tick (plain sockets) or from the transport (TLS, or no kernels).
+everything else, in order. The bytes come from the tick, or from the transport where there are no kernels.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gateway.participants import Track
 from gateway.server.fragments import Fragments
 from gateway.server.handshake import MAX_MESSAGE, open_protocol
 from gateway.server.services import ConnectionServices
+from gateway.server.tls import SealedSocket
 from gateway.store.records import Principal
 
 __all__ = ["MediaConnection"]
@@ -57,13 +58,22 @@ class MediaConnection(asyncio.Protocol):
     Args:
         services: shared by all sockets.
         principal: who opened it; None until its ``start`` brings a token.
-        direct: whether the tick reads the descriptor (plain TCP); else bytes come through the transport.
+        direct: whether the tick reads the descriptor; else bytes come through the transport.
+        under: the transport that lies under TLS, if the socket is under TLS.
     """
 
-    def __init__(self, services: ConnectionServices, principal: Principal | None, *, direct: bool) -> None:
+    def __init__(
+        self,
+        services: ConnectionServices,
+        principal: Principal | None,
+        *,
+        direct: bool,
+        under: asyncio.Transport | None = None,
+    ) -> None:
         self._services = services
         self.principal = principal
         self._direct = direct
+        self._under = under
         self._protocol: ServerProtocol = open_protocol()
         self._reader = plane_kernel.Reader(MAX_MESSAGE)
         self._reader.owner = self
@@ -81,11 +91,15 @@ class MediaConnection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over the transport; the tick reads its descriptor from now on if it is a plain one."""
+        """Take over the transport; the tick reads its descriptor from now on."""
         # uvloop's transports are none of asyncio's classes.
         self._transport = cast(asyncio.Transport, transport)
         self._services.plane.add(self)
-        if self._direct:
+        if self._direct and self._under is not None:
+            sealed = SealedSocket(self._under, self._reader, self)
+            self._transport.set_protocol(sealed)
+            self._services.plane.register_sealed(sealed)
+        elif self._direct:
             self._transport.pause_reading()
             fd = transport.get_extra_info("socket").fileno()
             self._services.plane.register(fd, self._reader)
@@ -106,10 +120,13 @@ class MediaConnection(asyncio.Protocol):
         # DANGER: the descriptor is still valid here and may be reused right after.
         self._services.plane.unregister(self._reader)
         self._services.plane.remove(self)
+        self._transport = None
+        if self._under is not None and not self._reader.dead:
+            # TLS has ended with events left over from a turn; no more can come.
+            self._drain_all()
         self._count()
         self._leave("reset" if exc is not None else "closed")
         self._reader.close()
-        self._transport = None
         if self._task is not None:
             self._task.cancel()
 
@@ -139,6 +156,10 @@ class MediaConnection(asyncio.Protocol):
             self._hold_back(more)
         if self.principal is None and self._reader.bytes > UNAUTHENTICATED_BYTES:
             self.fail(CloseCode.POLICY_VIOLATION, "no token in the first 64 KiB")
+
+    def _drain_all(self) -> None:
+        while self._reader.pending and not self._authenticating:
+            self.drain()
 
     def _handle_some(self) -> bool:
         """Handle a turn's worth of events; whether there may be more."""

@@ -8,6 +8,7 @@ and aiohttp's request handler is told that its connection is gone. That touches 
 from __future__ import annotations
 
 import asyncio
+import functools
 import resource
 import ssl
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,7 @@ from gateway.errors import RequestError
 from gateway.server.connection import MediaConnection
 from gateway.server.handshake import Doorkeeper, RefusedError, upgrade_answer
 from gateway.server.services import ConnectionServices
+from gateway.server.tls import Door
 
 __all__ = [
     "BACKLOG",
@@ -68,10 +70,12 @@ class _HeadGuard(RequestHandler):
     fields).
     """
 
-    __slots__ = ("_head_bytes", "_head_timer", "_heads")
+    __slots__ = ("_head_bytes", "_head_timer", "_heads", "under")
 
     def __init__(self, manager: Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
+        # The transport that lies under TLS.
+        self.under: asyncio.Transport | None = None
         self._heads = 0
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -174,7 +178,7 @@ class FrontServer:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> _HeadGuard:
         """A handler for one connection."""
         return _HeadGuard(self._server, loop=asyncio.get_running_loop(), **self._server._kwargs)
 
@@ -217,8 +221,8 @@ class MediaRoute:
         if transport is None:
             return _HandedOver(status=101)
         metrics.UPGRADES.labels("accepted").inc()
-        direct = self._services.plane.direct and transport.get_extra_info("sslcontext") is None
-        connection = MediaConnection(self._services, principal, direct=direct)
+        under = handler.under if isinstance(handler, _HeadGuard) else None
+        connection = MediaConnection(self._services, principal, direct=self._services.plane.direct, under=under)
         _hand_over(handler, transport, answer, connection)
         if principal is None:
             self._strangers.add(connection)
@@ -289,13 +293,6 @@ async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLCo
     """
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - set by setup()
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        FrontServer(runner.server),
-        host,
-        port,
-        ssl=context,
-        ssl_handshake_timeout=None if context is None else TLS_HANDSHAKE_S,
-        backlog=BACKLOG,
-        reuse_address=True,
-    )
+    front = FrontServer(runner.server)
+    make = front if context is None else functools.partial(Door, context, TLS_HANDSHAKE_S, front)
+    return await asyncio.get_running_loop().create_server(make, host, port, backlog=BACKLOG, reuse_address=True)

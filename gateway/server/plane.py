@@ -4,8 +4,8 @@ A tick reads a slice of the sockets, of so many sockets and bytes at the most, a
 a few milliseconds; what is left has its turn in the next tick, after requests and whatever else waits. When ticks come
 is told by :mod:`gateway.server.rhythm`. Without media sockets there is none: an idle gateway sleeps.
 
-Without kernels (``GATEWAY_NO_EXTENSIONS=1``) and for sockets under in-process TLS there is no tick; bytes come through
-the transports and feed the same reader.
+Sockets under in-process TLS are read at the end of a round (:mod:`gateway.server.tls`). Without kernels
+(``GATEWAY_NO_EXTENSIONS=1``) there is no tick; bytes come through the transports and feed the same reader.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gateway._native import plane as plane_kernel
 from gateway._native.plane_py import Reader
 from gateway.clock import monotonic_ms
 from gateway.server.rhythm import Rhythm
+from gateway.server.tls import SealedSocket, SealedSockets
 
 __all__ = ["MediaPlane", "PlaneSocket"]
 
@@ -68,6 +69,7 @@ class MediaPlane:
     def __init__(self, tick_ms: int, on_tick: Callable[[], None] | None = None) -> None:
         self._on_tick = on_tick
         self._kernel = plane_kernel.Plane() if plane_kernel.HAS_PLANE else None
+        self._sealed = SealedSockets()
         self._sockets: set[PlaneSocket] = set()
         # Sockets whose life is still to be judged this time.
         self._unchecked: list[PlaneSocket] = []
@@ -79,13 +81,14 @@ class MediaPlane:
         # By the monotonic clock, which is the loop's too: when the next slice is due, and when this round began.
         self._due = 0.0
         self._round_began: float | None = None
+        self._reading_sealed = False
         self._closed = False
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def direct(self) -> bool:
-        """Whether plain sockets are read by the tick."""
+        """Whether sockets are read by the tick."""
         return self._kernel is not None
 
     def __len__(self) -> int:
@@ -131,10 +134,16 @@ class MediaPlane:
         self._kernel.register(fd, reader)
         self._wake()
 
+    def register_sealed(self, socket: SealedSocket) -> None:
+        """Read a socket under TLS in every round from now on."""
+        self._sealed.add(socket)
+        self._wake()
+
     def unregister(self, reader: Reader) -> None:
         """Leave a socket alone from now on; safe to call twice."""
         if self._kernel is not None:
             self._kernel.unregister(reader)
+        self._sealed.discard(reader)
         self._ready.pop(reader, None)
 
     def sweep(self) -> None:
@@ -149,6 +158,7 @@ class MediaPlane:
 
     def catch_up(self, reader: Reader) -> None:
         """Read one socket until it is empty, so that what was sent before a start or stop is on its side of the cut."""
+        self._sealed.receive(reader)
         if self._kernel is None:
             return
         self._drain_one(reader)
@@ -159,7 +169,7 @@ class MediaPlane:
                 return
 
     def _wake(self) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._reading_sealed:
             now = time.monotonic()
             self.rhythm.begin(now)
             self._due = now
@@ -174,18 +184,26 @@ class MediaPlane:
             if read:
                 self._read_on(began)
             self._drain()
+        except Exception:
+            log.exception("tick failed")
+        over = self._kernel is None or not self._kernel.under_way
+        if read and over and len(self._sealed):
+            self._reading_sealed = True
+            self._sealed.read(lambda: self._ticked(began, used, read=True, over=True))
+        else:
+            self._ticked(began, used, read=read, over=over)
+
+    def _ticked(self, began: float, used: float, *, read: bool, over: bool) -> None:
+        """A tick has ended: say what it took, and when the next one comes."""
+        self._reading_sealed = False
+        try:
             if self._on_tick is not None:
                 self._on_tick()
         except Exception:
             log.exception("tick failed")
-        over = self._kernel is None or not self._kernel.under_way
-        self._ticked(began, used, read=read, over=over)
-
-    def _ticked(self, began: float, used: float, *, read: bool, over: bool) -> None:
-        """A tick has ended: say what it took, and when the next one comes."""
         now = time.monotonic()
         metrics.TICK_SECONDS.observe(now - began)
-        sockets = self._kernel.sockets if self._kernel is not None else 0
+        sockets = len(self._sealed) + (self._kernel.sockets if self._kernel is not None else 0)
         if read:
             self._due = self.rhythm.done(now, now - began, time.thread_time() - used, sockets, over=over)
         if self._closed or not (sockets or self._ready):
