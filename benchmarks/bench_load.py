@@ -120,8 +120,7 @@ def _rows(side: str, load: dict[str, Any], lost: float) -> list[str]:
         f"  ticks     {ticks} ms",
         f"  API p95   {api} ms",
         f"  load      p50 {pacing['p50']:g}  p99 {pacing['p99']:g} ms late (in all p99 {pacing['whole']['p99']:g}), "
-        f"{sender['cpuUsPerMessage']:.2f} µs a message{', real time' if sender['realTime'] else ''}"
-        f"{', io_uring' if sender['ring'] else ''}",
+        f"{sender['cpuUsPerMessage']:.2f} µs a message{', real time' if sender['realTime'] else ''}",
         *(f"  not good: {reason}" for reason in load["bad"]),
     ]
 

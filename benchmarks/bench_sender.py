@@ -1,10 +1,10 @@
 """How many messages a second does the load generator send from one core?
 
 The sender plays N calls of both tracks, paced at 20 ms, to another process that throws the bytes away; each has a core.
-With one write a message, as Twilio sends, and with one write for both tracks (``--coalesced``); with a system call for
-each write, and with one for all that is due (io_uring), in turns. What a message costs is the sender's processor time,
-and the core's time in soft interrupts, where the kernel delivers what is sent over the loopback and which belongs to no
-process; what a core could send is one over that. A run that was late is void: what is caught up with costs less.
+With one write a message, as Twilio sends, and with one write for both tracks (``--coalesced``), in turns. What a
+message costs is the sender's processor time, and the core's time in soft interrupts, where the kernel delivers what is
+sent over the loopback and which belongs to no process; what a core could send is one over that. A run that was late is
+void: what is caught up with costs less.
 
     python -m benchmarks.bench_sender [--calls 1000 2000 3000] [--seconds 5] [--rounds 3] [--json] [--keep]
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import multiprocessing
 import os
@@ -73,7 +72,7 @@ def _discard(listener: socket.socket, calls: int, core: int, done: Connection) -
         time.sleep(max(0.0, READ_S - (time.monotonic() - began)))
 
 
-def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int], ring: bool = True) -> dict[str, Any]:
+def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int]) -> dict[str, Any]:
     """One run.
 
     Args:
@@ -81,7 +80,6 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int],
         seconds: of the time that counts, one second after the last call has begun.
         coalesced: one write for both tracks.
         cores: the sender's, and the reader's.
-        ring: many sends in one system call, if that can be had.
     """
     raise_descriptor_limit(2 * calls + 64)
     processes = multiprocessing.get_context("spawn")
@@ -93,7 +91,7 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int],
         there.close()
         lines = [socket.create_connection(listener.getsockname()) for _ in range(calls)]
         here.recv()
-    one = sender.Sender(coalesced=coalesced, ring=ring)
+    one = sender.Sender(coalesced=coalesced)
     clock = {"cpu": 0.0}
 
     def run() -> None:
@@ -130,7 +128,6 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int],
     return {
         "calls": calls,
         "coalesced": coalesced,
-        "ring": one.ring,
         "messages": messages,
         "complete": messages == calls * len(TRACKS) * round(seconds * FRAMES_A_SECOND) and ended == calls,
         "bytesRead": came,
@@ -155,13 +152,12 @@ def main() -> None:
     own, other, *_ = [*sorted(os.sched_getaffinity(0)), 0]
     rows = []
     for calls in args.calls:
-        kinds = list(itertools.product((False, True), (False, True)))
-        rounds: dict[tuple[bool, bool], list[dict[str, Any]]] = {kind: [] for kind in kinds}
+        rounds: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
         for turn in range(args.rounds):
-            for coalesced, ring in kinds:
+            for coalesced in rounds:
                 if sys.stderr.isatty():
                     print(f"{calls} calls, round {turn + 1} of {args.rounds}", end="\r", file=sys.stderr, flush=True)
-                rounds[coalesced, ring].append(measure(calls, args.seconds, coalesced, (own, other), ring))
+                rounds[coalesced].append(measure(calls, args.seconds, coalesced, (own, other)))
         for found in rounds.values():
             best = max(found, key=lambda row: (not row["void"], row["perCore"]))
             rows.append(best | {"complete": all(one["complete"] for one in found)})
@@ -177,12 +173,11 @@ def table(document: dict[str, Any]) -> str:
     """The result for a terminal."""
     lines = [
         document["machine"],
-        "calls   write of      by         asked/s   µs own + soft   a core could send/s   late p50, p99 ms",
+        "calls   write of      asked/s   µs own + soft   a core could send/s   late p50, p99 ms",
     ]
     for row in document["rows"]:
         lines.append(
-            f"{row['calls']:5d}   {'both tracks' if row['coalesced'] else 'a message  '}   "
-            f"{'io_uring' if row['ring'] else 'send    '} {row['askedPerSecond']:9,d} "
+            f"{row['calls']:5d}   {'both tracks' if row['coalesced'] else 'a message  '}  {row['askedPerSecond']:9,d} "
             f"{row['cpuUsPerMessage']:8.2f} + {row['softUsPerMessage']:.2f} {row['perCore']:17,d} "
             f"{row['lateMs']['p50']:13.1f}, {row['lateMs']['p99']:.1f}{'   void' if row['void'] else ''}"
         )

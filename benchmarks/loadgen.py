@@ -318,7 +318,6 @@ class Load:
             "generator": {
                 "native": self.pacer.native,
                 "compiled": self.pacer.compiled,
-                "ring": self.pacer.ring,
                 "realTime": self.pacer.real_time,
                 "coalesced": self.plan.coalesced,
                 "cores": round(used / seconds, 3),

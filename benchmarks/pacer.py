@@ -110,12 +110,6 @@ class Pacer:
             self.leave(line)
 
     @property
-    def ring(self) -> bool:
-        """Whether many sends are one system call."""
-        had: bool = self._sender.ring
-        return had
-
-    @property
     def messages(self) -> int:
         """Media messages written whole so far."""
         sent: int = self._sender.messages

@@ -84,13 +84,12 @@ class Sender:
     Args:
         coalesced: write what is due of a line at once, and not each message by itself.
         patience_us: a line whose socket has taken nothing for so long has stalled, and is given up.
-        ring: send what is due of many lines in one system call, where that can be had; not here.
 
     Raises:
         ValueError: ``patience_us`` is not positive.
     """
 
-    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000, ring: bool = True) -> None:
+    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000) -> None:
         if patience_us <= 0:
             raise ValueError(f"patience_us must be positive, not {patience_us}")
         self._coalesced = coalesced
@@ -104,8 +103,6 @@ class Sender:
         self._late = np.zeros(LATE_BINS, np.int64)
         self.messages = 0
         """Messages written whole, of all lines."""
-        self.ring = False
-        """Whether many sends are one system call."""
 
     @property
     def lateness(self) -> NDArray[np.int64]:

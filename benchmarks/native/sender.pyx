@@ -1,8 +1,7 @@
 """Sends the media of many calls, each in its own time, without the GIL; the twin, ``sender_py``, tells what it does.
 
-A message is rendered where it is sent from, masked, and given to the socket; nothing is allocated for it. What is due of
-up to 256 lines is sent in one system call where the kernel allows (``ring.pxi``), else in one each. One lock keeps whoever
-adds and removes lines apart from who sends.
+A message is rendered where it is sent from, masked, and given to the socket; nothing is allocated for it. One lock keeps
+whoever adds and removes lines apart from who sends.
 """
 
 cimport cython
@@ -39,15 +38,13 @@ cdef enum:
     SLOTS = 80
     STRIDE = 27
     BINS = 10_001
-    CHUNK = 32768
-    TAIL = 65536
-    # Lines whose messages are sent in one system call.
-    BATCH = 256
-    # How often a running sender wakes at the most: so much is done at once when there is much to do.
+    # How often a running sender wakes at the most, and for how long it keeps its lock.
     GRAIN_US = 1000
     # How long it may be behind without a pause, and the pause.
     RESTLESS_US = 5000
     REST_US = 250
+    CHUNK = 32768
+    TAIL = 65536
     SID = 64
     FRAME = 160
     CODED = 216
@@ -110,15 +107,6 @@ ctypedef struct LineState:
     unsigned char[SID] sid
     Py_ssize_t sid_size
 
-ctypedef LineState* LinePointer
-
-ctypedef struct Staged:
-    LineState* line
-    Py_ssize_t at
-    Py_ssize_t[2] size
-    long long[2] count
-    long long due
-
 ctypedef struct Place:
     LineState** lines
     Py_ssize_t count
@@ -126,7 +114,6 @@ ctypedef struct Place:
 
 
 include "render.pxi"
-include "ring.pxi"
 include "line.pxi"
 
 
@@ -141,18 +128,10 @@ cdef class Sender:
     cdef Py_ssize_t news_count
     cdef Py_ssize_t news_allocated
     cdef int64_t* late
-    cdef unsigned char* arena
-    cdef Py_ssize_t arena_size
-    cdef Py_ssize_t worst
-    cdef LinePointer[BATCH] waiting_lines
-    cdef int waiting_count
-    cdef Staged[BATCH] staged
-    cdef int[BATCH] results
-    cdef int[BATCH] asked
-    cdef Ring ring_
-    cdef long long now
+    cdef unsigned char* scratch
     cdef bint live
     cdef bint coalesced
+    cdef long long now
     cdef long long patience_us
     cdef long long at
     cdef long long total
@@ -161,9 +140,8 @@ cdef class Sender:
     cdef int waiting
     cdef bint stopping
 
-    def __cinit__(self, bint coalesced=False, long long patience_us=10_000_000, bint ring=True):
+    def __cinit__(self, bint coalesced=False, long long patience_us=10_000_000):
         memset(self.wheel, 0, sizeof(self.wheel))
-        self.ring_.fd = -1
         if patience_us <= 0:
             raise ValueError(f"patience_us must be positive, not {patience_us}")
         self.coalesced, self.patience_us = coalesced, patience_us
@@ -171,21 +149,16 @@ cdef class Sender:
         self.lines = {}
         self.lock = PyThread_allocate_lock()
         self.late = <int64_t*>calloc(BINS, sizeof(int64_t))
-        self.worst = CHUNK + 2 * MESSAGE if coalesced else 2 * MESSAGE
-        self.arena_size = BATCH * MESSAGE + self.worst
-        self.arena = <unsigned char*>malloc(self.arena_size)
-        if self.lock == NULL or self.late == NULL or self.arena == NULL:
+        self.scratch = <unsigned char*>malloc(CHUNK + 2 * MESSAGE)
+        if self.lock == NULL or self.late == NULL or self.scratch == NULL:
             raise MemoryError("no memory for a sender")
-        if ring:
-            ring_open(&self.ring_, BATCH)
 
     def __dealloc__(self):
         for i in range(SLOTS):
             free(self.wheel[i].lines)
         free(self.news)
         free(self.late)
-        free(self.arena)
-        ring_close(&self.ring_)
+        free(self.scratch)
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
 
@@ -200,11 +173,6 @@ cdef class Sender:
     def messages(self):
         """Messages written whole, of all lines."""
         return self.total
-
-    @property
-    def ring(self):
-        """Whether many sends are one system call."""
-        return self.ring_.fd >= 0
 
     @property
     def lateness(self):
@@ -321,7 +289,7 @@ cdef class Sender:
         with nogil:
             self.begin_at(now_us)
             while self.at < now_us // SLOT_US:
-                self.sweep(now_us)
+                self.turn(now_us)
             PyThread_release_lock(self.lock)
         return (self.at + 1) * SLOT_US
 
@@ -335,8 +303,8 @@ cdef class Sender:
                 PyThread_acquire_lock(self.lock, 1)
                 began = now = _now_us()
                 self.begin_at(now)
-                if self.at < now // SLOT_US:
-                    self.sweep(now)
+                while self.at < began // SLOT_US and now - began < GRAIN_US:
+                    self.turn(began)
                     now = _now_us()
                 # Who is behind goes on at once, but not for ever: in real time nobody else would have the core.
                 if (self.at + 1) * SLOT_US > now:
@@ -359,87 +327,43 @@ cdef class Sender:
         if self.at < first:
             self.at = first
 
-    cdef void sweep(self, long long now_us) noexcept nogil:
-        """The next places of the wheel, until now or until there is enough for one system call."""
+    cdef void turn(self, long long now_us) noexcept nogil:
+        """The next place of the wheel."""
         cdef Place* place
-        cdef LineState* line
         cdef Py_ssize_t i
-        cdef int status
-        cdef bint full = False
+        self.at += 1
         self.now = now_us
-        while self.at < now_us // SLOT_US and not full:
-            self.at += 1
-            place = &self.wheel[self.at % SLOTS]
-            for i in range(place.count):
-                line = place.lines[i]
-                status = line.status
-                if status == S_LOST or status == S_STALLED:
-                    continue
-                if line.tail_size and not self.flush(line):
-                    self.judge(line, status, now_us)
-                    continue
-                if status != S_PLAYING:
-                    continue
-                self.waiting_lines[self.waiting_count] = line
-                self.waiting_count += 1
-                if self.waiting_count == BATCH:
-                    self.send_due(now_us)
-                    full = True
-        self.send_due(now_us)
+        place = &self.wheel[self.at % SLOTS]
+        for i in range(place.count):
+            self.play(place.lines[i], now_us)
 
-    cdef void send_due(self, long long now_us) noexcept nogil:
-        """Send all that is due of the lines that wait for it, a write of each at a time."""
-        cdef int i, filled, kept
-        cdef Py_ssize_t at
-        while self.waiting_count:
-            at = filled = kept = 0
-            while filled < self.waiting_count and at + self.worst <= self.arena_size:
-                at = self.render(self.waiting_lines[filled], &self.staged[filled], at, now_us)
-                filled += 1
-            self.write(filled, 0)
-            if not self.coalesced:
-                self.write(filled, 1)
-            for i in range(filled):
-                if self.is_due(self.staged[i].line, now_us):
-                    self.waiting_lines[kept] = self.staged[i].line
-                    kept += 1
-                else:
-                    self.judge(self.staged[i].line, S_PLAYING, now_us)
-            for i in range(filled, self.waiting_count):
-                self.waiting_lines[kept] = self.waiting_lines[i]
-                kept += 1
-            self.waiting_count = kept
-
-    cdef inline bint is_due(self, LineState* line, long long now_us) noexcept nogil:
-        return line.status == S_PLAYING and not line.tail_size and line.sent < line.frames and _due(line) <= now_us
-
-    cdef void judge(self, LineState* line, int before, long long now_us) noexcept nogil:
-        """After all that could be sent: has the line come to an end?"""
+    cdef void play(self, LineState* line, long long now_us) noexcept nogil:
+        cdef int status = line.status
+        if status == S_LOST or status == S_STALLED:
+            return
+        if not line.tail_size or self.flush(line):
+            self.play_due(line, now_us)
         if line.status == S_PLAYING:
             if line.tail_size and now_us - _due(line) > self.patience_us:
                 line.status = S_STALLED
             elif not line.tail_size and line.sent >= line.frames:
                 line.status = S_DONE
-        if line.status != before and not line.news:
+        if line.status != status and not line.news:
             line.news = True
             self.news[self.news_count] = line
             self.news_count += 1
 
-    cdef Py_ssize_t render(self, LineState* line, Staged* staged, Py_ssize_t at, long long now_us) noexcept nogil:
-        """The next write of a line, or one for each track; where the next line's may begin."""
-        cdef Py_ssize_t size
-        cdef long long due, index
+    cdef void play_due(self, LineState* line, long long now_us) noexcept nogil:
+        cdef Py_ssize_t size = 0
+        cdef long long due, since = 0, count = 0, index
         cdef uint64_t dice, key
         cdef TrackState* track
-        cdef int i, which
-        cdef Py_ssize_t begin = at
-        staged.line, staged.at, staged.due = line, at, 0
-        staged.size[0] = staged.size[1] = 0
-        staged.count[0] = staged.count[1] = 0
-        while self.is_due(line, now_us):
+        cdef int i
+        while line.status == S_PLAYING and not line.tail_size and line.sent < line.frames:
             due = _due(line)
+            if due > now_us:
+                break
             index = (line.first + line.sent) % line.loop
-            which = 0
             for i in range(line.tracks):
                 track = &line.track[i]
                 dice = _draw(&line.dice)
@@ -448,73 +372,49 @@ cdef class Sender:
                     continue
                 line.sequence += 1
                 track.chunk += 1
-                if at == begin:
-                    staged.due = due
-                size = _render(line, track, index, dice, key, self.arena + at)
-                at += size
-                staged.size[which] += size
-                staged.count[which] += 1
-                which += not self.coalesced
-            line.sent += 1
-            if at - begin >= CHUNK or (at > begin and not self.coalesced):
-                break
-        return at
-
-    cdef void write(self, int filled, int which) noexcept nogil:
-        """Send the first or the second write of what is staged: at most one of a line, since one that falls short
-        must be the last.
-        """
-        cdef Staged* staged
-        cdef int i, count = 0
-        for i in range(filled):
-            staged = &self.staged[i]
-            if not staged.size[which] or staged.line.status != S_PLAYING:
-                continue
-            if staged.line.tail_size:
-                self.keep(staged, which, 0)
-                continue
-            self.asked[count] = i
-            if self.ring_.fd >= 0 and staged.line.target == NULL:
-                ring_put(&self.ring_, count, staged.line.fd, self.data(staged, which), staged.size[which])
+                if count == 0:
+                    since = due
+                size += _render(line, track, index, dice, key, self.scratch + size)
                 count += 1
-            else:
-                self.settle(staged, which, self.write_one(staged.line, self.data(staged, which), staged.size[which]))
+                if not self.coalesced:
+                    self.write(line, size, count, since)
+                    size = count = 0
+            line.sent += 1
+            if size >= CHUNK:
+                self.write(line, size, count, since)
+                size = count = 0
         if count:
-            ring_go(&self.ring_, count, self.results)
-            if self.live:
-                self.now = _now_us()
-        for i in range(count):
-            staged = &self.staged[self.asked[i]]
-            if self.results[i] == INT_MIN:
-                self.settle(staged, which, self.write_one(staged.line, self.data(staged, which), staged.size[which]))
+            self.write(line, size, count, since)
+
+    cdef void write(self, LineState* line, Py_ssize_t size, long long count, long long due_us) noexcept nogil:
+        cdef Py_ssize_t taken = 0
+        if line.status != S_PLAYING:
+            return
+        if line.tail_size:
+            if _keep(line, self.scratch, size):
+                line.tail_messages += count
             else:
-                self.settle(staged, which, _taken(staged.line, self.results[i]))
+                line.status = S_STALLED
+            return
+        taken = self.put(line, self.scratch, size)
+        if taken == size:
+            self.count(line, count, due_us)
+        elif line.status != S_PLAYING:
+            return
+        elif _keep(line, self.scratch + taken, size - taken):
+            line.tail_messages = count
+            line.tail_due = due_us
+        else:
+            line.status = S_STALLED
 
-    cdef inline const unsigned char* data(self, Staged* staged, int which) noexcept nogil:
-        return self.arena + staged.at + (staged.size[0] if which else 0)
-
-    cdef Py_ssize_t write_one(self, LineState* line, const unsigned char* data, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t put(self, LineState* line, const unsigned char* data, Py_ssize_t size) noexcept nogil:
         cdef Py_ssize_t taken = _write(line, data, size)
         if self.live:
             self.now = _now_us()
         return taken
 
-    cdef void settle(self, Staged* staged, int which, Py_ssize_t taken) noexcept nogil:
-        if taken == staged.size[which]:
-            self.count(staged.line, staged.count[which], staged.due)
-        elif staged.line.status == S_PLAYING:
-            staged.line.tail_due = staged.due
-            self.keep(staged, which, taken)
-
-    cdef void keep(self, Staged* staged, int which, Py_ssize_t taken) noexcept nogil:
-        """Keep what a socket has not taken."""
-        if _keep(staged.line, self.data(staged, which) + taken, staged.size[which] - taken):
-            staged.line.tail_messages += staged.count[which]
-        else:
-            staged.line.status = S_STALLED
-
     cdef bint flush(self, LineState* line) noexcept nogil:
-        cdef Py_ssize_t taken = self.write_one(line, line.tail + line.tail_at, line.tail_size)
+        cdef Py_ssize_t taken = self.put(line, line.tail + line.tail_at, line.tail_size)
         line.tail_at += taken
         line.tail_size -= taken
         if line.tail_size or line.status == S_LOST:

@@ -35,25 +35,12 @@ def compiled() -> ModuleType:
     return importlib.import_module("benchmarks.sender")
 
 
-class Way:
-    """A sender's module, and whether it is asked to send through a ring; where there is none it sends without."""
-
-    def __init__(self, module: ModuleType, ring: bool) -> None:
-        self.module, self.ring = module, ring
-
-    def Sender(self, **more: Any) -> Any:  # noqa: N802 - stands in for the module
-        """A sender of that kind."""
-        return self.module.Sender(ring=self.ring, **more)
+MODULES = [sender_py] if _native.NO_EXTENSIONS else [sender_py, compiled()]
 
 
-WAYS = [Way(sender_py, False)]
-if not _native.NO_EXTENSIONS:
-    WAYS += [Way(compiled(), False), Way(compiled(), True)]
-
-
-@pytest.fixture(params=WAYS, ids=lambda way: way.module.__name__.rpartition(".")[2] + "-ring" * way.ring)
-def module(request: pytest.FixtureRequest) -> Way:
-    found: Way = request.param
+@pytest.fixture(params=MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def module(request: pytest.FixtureRequest) -> ModuleType:
+    found: ModuleType = request.param
     return found
 
 
@@ -129,7 +116,7 @@ scripts = st.builds(
 @given(script=scripts, coalesced=st.booleans())
 def test_every_sender_sends_what_the_voice_says(script: Script, coalesced: bool) -> None:
     outcomes = []
-    for module in WAYS:
+    for module in MODULES:
         pair = Pair()
         sender = module.Sender(coalesced=coalesced)
         number, begin = sender.add(pair.near.fileno(), script, 1_000_000)
@@ -146,7 +133,7 @@ def test_every_sender_sends_what_the_voice_says(script: Script, coalesced: bool)
 @given(script=scripts, coalesced=st.booleans(), sizes=st.lists(st.integers(0, 9000), min_size=1, max_size=30))
 def test_a_slow_peer_gets_whole_messages_whatever_it_takes(script: Script, coalesced: bool, sizes: list[int]) -> None:
     outcomes = []
-    for module in WAYS:
+    for module in MODULES:
         pair = Pair(room=4096)
         sender = module.Sender(coalesced=coalesced)
         number, begin = sender.add(pair.near.fileno(), script, 0)
@@ -165,7 +152,7 @@ def test_a_slow_peer_gets_whole_messages_whatever_it_takes(script: Script, coale
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
-def test_the_gateways_scanner_reads_every_message(module: Way, pair: Pair) -> None:
+def test_the_gateways_scanner_reads_every_message(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     _, begin = sender.add(pair.near.fileno(), Script(SOUND, SID, 0, 50, seed=5), 0)
     for turn in range(50):
@@ -177,7 +164,7 @@ def test_the_gateways_scanner_reads_every_message(module: Way, pair: Pair) -> No
     assert [one.payload for one in media if one is not None] == wanted
 
 
-def test_lines_are_spread_over_the_20_ms(module: Way, pair: Pair) -> None:
+def test_lines_are_spread_over_the_20_ms(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     script = Script(MONO, SID, 0, 1)
     begins = [sender.add(pair.near.fileno(), script, 5_000_000)[1] for _ in range(160)]
@@ -188,7 +175,7 @@ def test_lines_are_spread_over_the_20_ms(module: Way, pair: Pair) -> None:
     assert max(begins) <= 5_000_000 + FRAME_US
 
 
-def test_nothing_is_sent_before_it_is_due(module: Way, pair: Pair) -> None:
+def test_nothing_is_sent_before_it_is_due(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     _, begin = sender.add(pair.near.fileno(), Script(SOUND, SID, 0, 3), 0)
     assert sender.step(begin - 1) == begin
@@ -201,7 +188,7 @@ def test_nothing_is_sent_before_it_is_due(module: Way, pair: Pair) -> None:
     assert len(whole(pair.take())) == 2
 
 
-def test_lateness_is_counted_in_tenths_of_a_millisecond(module: Way, pair: Pair) -> None:
+def test_lateness_is_counted_in_tenths_of_a_millisecond(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     _, begin = sender.add(pair.near.fileno(), Script(MONO, SID, 0, 4), 0)
     for turn, late in enumerate((0, 150, 12_345, 5_000_000)):
@@ -211,7 +198,7 @@ def test_lateness_is_counted_in_tenths_of_a_millisecond(module: Way, pair: Pair)
     assert sender.messages == 4
 
 
-def test_a_stall_is_not_lateness_and_ends_in_a_burst(module: Way, pair: Pair) -> None:
+def test_a_stall_is_not_lateness_and_ends_in_a_burst(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     _, begin = sender.add(pair.near.fileno(), Script(MONO, SID, 0, 20, stall_at_ms=100, stall_ms=200), 0)
     sizes = []
@@ -222,7 +209,7 @@ def test_a_stall_is_not_lateness_and_ends_in_a_burst(module: Way, pair: Pair) ->
     assert np.flatnonzero(sender.lateness).tolist() == [0]
 
 
-def test_after_a_long_wait_every_line_catches_up(module: Way, pair: Pair) -> None:
+def test_after_a_long_wait_every_line_catches_up(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender(coalesced=True)
     _, begin = sender.add(pair.near.fileno(), Script(MONO, SID, 0, 100), 0)
     sender.step(begin)
@@ -244,7 +231,7 @@ def full(pair: Pair) -> None:
             pass
 
 
-def test_a_socket_that_takes_nothing_has_stalled(module: Way) -> None:
+def test_a_socket_that_takes_nothing_has_stalled(module: ModuleType) -> None:
     pair = Pair(room=4096)
     full(pair)
     sender = module.Sender(patience_us=1_000_000)
@@ -263,7 +250,7 @@ def test_a_socket_that_takes_nothing_has_stalled(module: Way) -> None:
     pair.close()
 
 
-def test_a_lost_socket_is_told_with_its_errno(module: Way, pair: Pair) -> None:
+def test_a_lost_socket_is_told_with_its_errno(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     number, begin = sender.add(pair.near.fileno(), Script(SOUND, SID, 0, 5), 0)
     other = Pair()
@@ -277,7 +264,7 @@ def test_a_lost_socket_is_told_with_its_errno(module: Way, pair: Pair) -> None:
     other.close()
 
 
-def test_control_frames_go_between_messages(module: Way) -> None:
+def test_control_frames_go_between_messages(module: ModuleType) -> None:
     pair = Pair(room=4096)
     sender = module.Sender()
     full(pair)
@@ -296,7 +283,7 @@ def test_control_frames_go_between_messages(module: Way) -> None:
     pair.close()
 
 
-def test_control_frames_are_bounded(module: Way) -> None:
+def test_control_frames_are_bounded(module: ModuleType) -> None:
     pair = Pair(room=4096)
     sender = module.Sender()
     number, _ = sender.add(pair.near.fileno(), Script(MONO, SID, 0, 3), 0)
@@ -307,7 +294,7 @@ def test_control_frames_are_bounded(module: Way) -> None:
     pair.close()
 
 
-def test_removed_lines_are_left_alone(module: Way, pair: Pair) -> None:
+def test_removed_lines_are_left_alone(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     script = Script(MONO, SID, 0, 10)
     added = [sender.add(pair.near.fileno(), script, 0) for _ in range(200)]
@@ -324,7 +311,7 @@ def test_removed_lines_are_left_alone(module: Way, pair: Pair) -> None:
     assert len(whole(pair.take())) == 1
 
 
-def test_an_end_that_nobody_asked_about_goes_with_its_line(module: Way, pair: Pair) -> None:
+def test_an_end_that_nobody_asked_about_goes_with_its_line(module: ModuleType, pair: Pair) -> None:
     sender = module.Sender()
     number, begin = sender.add(pair.near.fileno(), Script(MONO, SID, 0, 1), 0)
     sender.step(begin)
@@ -332,14 +319,14 @@ def test_an_end_that_nobody_asked_about_goes_with_its_line(module: Way, pair: Pa
     assert sender.ended() == []
 
 
-def test_mistakes(module: Way) -> None:
+def test_mistakes(module: ModuleType) -> None:
     with pytest.raises(ValueError, match="patience_us must be positive"):
         module.Sender(patience_us=0)
     with pytest.raises(UsageError, match="not negative"):
         module.Sender().add(-1, Script(MONO, SID, 0, 1), 0)
 
 
-def test_functions_are_written_to_as_sockets_are(module: Way) -> None:
+def test_functions_are_written_to_as_sockets_are(module: ModuleType) -> None:
     came: list[bytes] = []
 
     def take(data: bytes) -> int:
@@ -355,7 +342,7 @@ def test_functions_are_written_to_as_sockets_are(module: Way) -> None:
 
 
 @pytest.mark.parametrize(("error", "number"), [(ConnectionResetError(104, "reset"), 104), (BlockingIOError(), None)])
-def test_a_function_fails_as_a_socket_does(module: Way, error: OSError, number: int | None) -> None:
+def test_a_function_fails_as_a_socket_does(module: ModuleType, error: OSError, number: int | None) -> None:
     def take(data: bytes) -> int:
         raise error
 
@@ -366,7 +353,7 @@ def test_a_function_fails_as_a_socket_does(module: Way, error: OSError, number: 
     assert sender.remove(line).tail_messages == (0 if number else 2)
 
 
-def test_many_lines_are_more_than_one_system_call(module: Way) -> None:
+def test_many_lines_on_few_sockets_are_all_sent(module: ModuleType) -> None:
     pairs = [Pair() for _ in range(3)]
     scripts = [Script(SOUND, SID, 0, 3, seed=number) for number in range(700)]
     sender = module.Sender()
@@ -378,14 +365,6 @@ def test_many_lines_are_more_than_one_system_call(module: Way) -> None:
     assert len(sender.ended()) == 700
     for pair in pairs:
         pair.close()
-
-
-@pytest.mark.skipif(_native.NO_EXTENSIONS, reason="GATEWAY_NO_EXTENSIONS=1 asks for the twins")
-def test_a_ring_is_had_only_if_asked_for() -> None:
-    assert compiled().Sender(ring=False).ring is False
-    # Not every kernel has one, nor every container.
-    assert compiled().Sender().ring in (True, False)
-    assert sender_py.Sender().ring is False
 
 
 @pytest.mark.skipif(_native.NO_EXTENSIONS, reason="GATEWAY_NO_EXTENSIONS=1 asks for the twins")
