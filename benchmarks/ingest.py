@@ -16,7 +16,9 @@ SATURATED = 0.95
 """Of the time: who runs or wants to run that much is behind, and reads many messages at a time, which costs less than
 keeping up."""
 STOLEN = 0.1
-"""Of the time: more than this taken by others is too much."""
+"""Of the time: what others may take from a server that is saturated; from one that is not, twice as much."""
+PROMPT_MS = 250.0
+"""A server with time left answers sooner."""
 
 ROWS = {
     "gated": "gateway, calls not started",
@@ -47,7 +49,7 @@ class Row:
     in ms. After the run ``lost`` messages (or bytes) had not come to the server, ``unsent`` had not left, and ``wrong``
     tells that its PCM was not what was said; ``proof`` is what was compared, empty where the server was not asked. A
     ``short`` run had its media end too early. ``round_ms`` is how often a gateway read its sockets, on average; 0 of
-    who reads when something comes.
+    who reads when something comes. ``answer_ms`` is how long a server took to tell what it had taken.
     """
 
     calls: int
@@ -66,17 +68,18 @@ class Row:
     wrong: bool = False
     short: bool = False
     round_ms: float = 0.0
+    answer_ms: float = 0.0
     proof: str = ""
 
     @property
     def saturated(self) -> bool:
         """Whether the server had no time left: lateness is then its own."""
-        return self.busy >= SATURATED and not self.starved
+        return self.busy >= SATURATED and self.cores >= SATURATED - STOLEN
 
     @property
     def starved(self) -> bool:
         """Whether the server was behind because others took the core from it."""
-        return self.busy >= SATURATED > self.cores + STOLEN
+        return not self.saturated and (self.busy - self.cores > 2 * STOLEN or self.answer_ms > PROMPT_MS)
 
     @property
     def void(self) -> bool:

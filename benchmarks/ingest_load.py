@@ -138,6 +138,7 @@ class _Look:
 class _Count:
     """When, and how many media messages a server had taken (one of bytes is asked for those) in how many rounds."""
 
+    asked: float
     at: float
     taken: float
     rounds: int
@@ -205,6 +206,7 @@ class _Run:
             row = _row(self.expected, before, after, (last.taken - first.taken) / (last.at - first.at))
             if last.rounds > first.rounds:
                 row.round_ms = round(1000 * (last.at - first.at) / (last.rounds - first.rounds), 1)
+            row.answer_ms = round(1000 * max(first.at - first.asked, last.at - last.asked), 1)
             row.short = after.at > ended
             if not (row.saturated or row.starved):
                 await self._finish(lines, pacer, row)
@@ -216,11 +218,12 @@ class _Run:
         return _Look(time.monotonic(), cpu, busy, time.process_time(), pacer.messages, pacer.lateness)
 
     async def _count(self) -> _Count:
+        asked = time.monotonic()
         taken = await self.server.taken()
         at, messages = time.monotonic(), float(taken["messages"])
         if taken["bytes"]:
             messages = (taken["bytes"] - self.opening_bytes) * self.expected.messages / self._media_bytes
-        return _Count(at, messages, taken.get("rounds", 0))
+        return _Count(asked, at, messages, taken.get("rounds", 0))
 
     @property
     def _media_bytes(self) -> int:
@@ -232,7 +235,8 @@ class _Run:
         await asyncio.wait([line.over for line in lines], timeout=END_SECONDS)
         outcomes = [pacer.leave(line) for line in lines]
         sent = sum(outcome.messages for outcome in outcomes if outcome is not None)
-        row.unsent = expected.messages - sent
+        # Answers to pings are counted as sent.
+        row.unsent = max(expected.messages - sent, 0)
         whole = {"messages": sent, "bytes": self._media_bytes + self.opening_bytes}
         if isinstance(self.server, GatewayServer):
             whole["messages"] += OPENING_FRAMES * expected.calls

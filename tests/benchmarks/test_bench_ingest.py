@@ -111,6 +111,8 @@ def test_who_is_behind_because_others_took_the_core_says_nothing() -> None:
     one = row("bare", 1.0, cores=0.5, busy=0.99, late_p99=900.0)
     assert (one.saturated, one.void) == (False, True)
     assert "void: others took the core" in one.verdict
+    assert row("bare", 1.0, cores=0.3, busy=0.6).void
+    assert row("bare", 1.0, answer_ms=900.0).void
     assert best([one, row("bare", 2.0, cores=0.97, busy=0.98), row("bare", 3.0)]).us == 3.0
 
 
@@ -199,7 +201,7 @@ def judge(found: dict[tuple[str, int], list[Row]], proofs: dict[str, str]) -> No
     assert {name for name, _ in found} == set(proofs)
     for (name, _), rounds in found.items():
         assert not any(one.bad for one in rounds), rounds
-        assert all(one.saturated or one.unsent or one.proof == proofs[name] for one in rounds)
+        assert all(one.saturated or one.starved or one.unsent or one.proof == proofs[name] for one in rounds)
         assert all(0 < one.us < 10_000 for one in rounds)
         ticks = name.removeprefix("tls-") in ("gated", "started", "nginx") and not NO_EXTENSIONS
         assert all((one.round_ms > 0) == ticks for one in rounds)
@@ -234,7 +236,7 @@ async def test_pcm_that_is_not_what_was_said_is_noticed(expected: Expected) -> N
 
     async with runner("websockets", None) as server:
         found = await measure(server, Other(expected.sound, 2, 60), 0.2)
-    assert found.saturated or found.bad
+    assert found.saturated or found.starved or found.bad
 
 
 def test_what_is_void_is_measured_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
