@@ -1,10 +1,10 @@
 """How many messages a second does the load generator send from one core?
 
 The sender plays N calls of both tracks, paced at 20 ms, to another process that throws the bytes away; each has a core.
-With one write a message, as Twilio sends, and with one write for both tracks (``--coalesced``), in turns. What a
-message costs is the sender's processor time, and the core's time in soft interrupts, where the kernel delivers what is
-sent over the loopback and which belongs to no process; what a core could send is one over that. A run that was late is
-void: what is caught up with costs less.
+With one write a message, as Twilio sends, with one write for both tracks (``--coalesced``), and with one for two frames
+of both (``--together 2``), in turns. What a message costs is the sender's processor time, and the core's time in soft
+interrupts, where the kernel delivers what is sent over the loopback and which belongs to no process; what a core could
+send is one over that. A run that was late is void: what is caught up with costs less.
 
     python -m benchmarks.bench_sender [--calls 1000 2000 3000] [--seconds 5] [--rounds 3] [--json] [--keep]
 """
@@ -34,6 +34,8 @@ __all__ = ["main", "measure"]
 
 RESULT = Path(__file__).parent / "results" / "sender.json"
 FRAMES_A_SECOND = 50
+NAMES = {(False, 1): "a message", (True, 1): "both tracks", (True, 2): "two frames"}
+KINDS = tuple(NAMES)
 TRACKS = ("inbound", "outbound")
 READ_S = 0.02
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -72,7 +74,7 @@ def _discard(listener: socket.socket, calls: int, core: int, done: Connection) -
         time.sleep(max(0.0, READ_S - (time.monotonic() - began)))
 
 
-def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int]) -> dict[str, Any]:
+def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int], together: int = 1) -> dict[str, Any]:
     """One run.
 
     Args:
@@ -80,6 +82,7 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
         seconds: of the time that counts, one second after the last call has begun.
         coalesced: one write for both tracks.
         cores: the sender's, and the reader's.
+        together: frames of each track in a write.
     """
     raise_descriptor_limit(2 * calls + 64)
     processes = multiprocessing.get_context("spawn")
@@ -91,7 +94,7 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
         there.close()
         lines = [socket.create_connection(listener.getsockname()) for _ in range(calls)]
         here.recv()
-    one = sender.Sender(coalesced=coalesced)
+    one = sender.Sender(coalesced=coalesced, together=together)
     clock = {"cpu": 0.0}
 
     def run() -> None:
@@ -128,6 +131,7 @@ def measure(calls: int, seconds: float, coalesced: bool, cores: tuple[int, int])
     return {
         "calls": calls,
         "coalesced": coalesced,
+        "together": together,
         "messages": messages,
         "complete": messages == calls * len(TRACKS) * round(seconds * FRAMES_A_SECOND) and ended == calls,
         "bytesRead": came,
@@ -152,12 +156,12 @@ def main() -> None:
     own, other, *_ = [*sorted(os.sched_getaffinity(0)), 0]
     rows = []
     for calls in args.calls:
-        rounds: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+        rounds: dict[tuple[bool, int], list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         for turn in range(args.rounds):
-            for coalesced in rounds:
+            for coalesced, together in rounds:
                 if sys.stderr.isatty():
                     print(f"{calls} calls, round {turn + 1} of {args.rounds}", end="\r", file=sys.stderr, flush=True)
-                rounds[coalesced].append(measure(calls, args.seconds, coalesced, (own, other)))
+                rounds[coalesced, together].append(measure(calls, args.seconds, coalesced, (own, other), together))
         for found in rounds.values():
             best = max(found, key=lambda row: (not row["void"], row["perCore"]))
             rows.append(best | {"complete": all(one["complete"] for one in found)})
@@ -177,7 +181,7 @@ def table(document: dict[str, Any]) -> str:
     ]
     for row in document["rows"]:
         lines.append(
-            f"{row['calls']:5d}   {'both tracks' if row['coalesced'] else 'a message  '}  {row['askedPerSecond']:9,d} "
+            f"{row['calls']:5d}   {NAMES[row['coalesced'], row['together']]:11s}  {row['askedPerSecond']:9,d} "
             f"{row['cpuUsPerMessage']:8.2f} + {row['softUsPerMessage']:.2f} {row['perCore']:17,d} "
             f"{row['lateMs']['p50']:13.1f}, {row['lateMs']['p99']:.1f}{'   void' if row['void'] else ''}"
         )

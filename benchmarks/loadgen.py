@@ -26,6 +26,7 @@ from benchmarks.counters import Sample
 from benchmarks.labels import Ends
 from benchmarks.load_call import Call
 from benchmarks.pacer import Pacer, percentile
+from benchmarks.sender_py import MAX_TOGETHER
 from benchmarks.tally import Spread, Tally
 from benchmarks.timed import Prober, Timed, failure
 from benchmarks.voice import Sound
@@ -58,7 +59,8 @@ class Plan:
     ``transcripts`` tells whether any are awaited: a gateway with model ``none`` makes none. Each call is up to
     ``gain_db`` whole decibels louder or quieter. ``gated`` calls are never started. ``coalesced`` writes both tracks'
     messages at once. ``manner`` is how the wire behaves, whose seed is not used; ``odd`` sends payloads of any length.
-    ``probe`` times a second the API is asked something, all through the run.
+    ``probe`` times a second the API is asked something, all through the run. ``together`` frames of each track are one
+    write, coalesced, which leaves when the last of them is due.
     """
 
     url: str
@@ -79,6 +81,7 @@ class Plan:
     manner: Manner = field(default_factory=Manner)
     odd: bool = False
     probe: float = 0.0
+    together: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.calls <= MAX_CALLS:
@@ -91,6 +94,8 @@ class Plan:
             raise UsageError("a load speaks Twilio's form only")
         if not 0 <= self.probe <= MAX_PROBES:
             raise UsageError(f"--probe {self.probe:g}: must be 0 to {MAX_PROBES} a second")
+        if not 1 <= self.together <= MAX_TOGETHER:
+            raise UsageError(f"--together {self.together}: must be 1 to {MAX_TOGETHER} frames")
         if not 0 <= self.manner.drop <= 1:
             raise UsageError(f"--gaps {self.manner.drop}: must be 0 to 1")
 
@@ -148,7 +153,7 @@ class Load:
         gains = range(-plan.gain_db, plan.gain_db + 1)
         self._louder = {gain: sound(plan.recording, gain) if gain else self.sound for gain in gains}
         self.tally = Tally(plan.ends, self.sound.frames)
-        self.pacer = Pacer(plan.native, plan.coalesced)
+        self.pacer = Pacer(plan.native, plan.coalesced, plan.together)
         self.window = Window(plan.calls, plan.duration, self._look)
         self.sent = 0
         """Frames of the calls that are over: their messages, and what closed their sockets."""
@@ -319,7 +324,8 @@ class Load:
                 "native": self.pacer.native,
                 "compiled": self.pacer.compiled,
                 "realTime": self.pacer.real_time,
-                "coalesced": self.plan.coalesced,
+                "coalesced": self.plan.coalesced or self.plan.together > 1,
+                "together": self.plan.together,
                 "cores": round(used / seconds, 3),
                 "cpuUsPerMessage": round(used / self.sent * 1e6, 2) if self.sent else 0.0,
             },

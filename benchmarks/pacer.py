@@ -73,15 +73,16 @@ class Pacer:
     Args:
         native: send from a thread, which writes to plain sockets only.
         coalesced: send what is due of a call in one write.
+        together: frames of each track in a write.
     """
 
-    def __init__(self, native: bool = True, coalesced: bool = False) -> None:
+    def __init__(self, native: bool = True, coalesced: bool = False, together: int = 1) -> None:
         module = _module()
         self.native: bool = native and module.HAS_THREAD
         self.compiled: bool = module.HAS_THREAD
         self.real_time = False
         """Whether the sender's thread runs before all that is not in real time, which needs a privilege."""
-        self._sender: Any = module.Sender(coalesced=coalesced)
+        self._sender: Any = module.Sender(coalesced=coalesced, together=together)
         self._lines: dict[int, Line] = {}
         self._thread: threading.Thread | None = None
         self._tasks: list[asyncio.Task[None]] = []

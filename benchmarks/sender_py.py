@@ -35,6 +35,9 @@ SLOTS = FRAME_MS * 1000 // SLOT_US
 STRIDE = 27
 """Places between one line and the next while all are equally empty; prime to their number."""
 
+MAX_TOGETHER = 50
+"""Frames of a write."""
+
 LATE_BINS = 10_001
 """Of 0.1 ms each; the last one has all that was later than 1 s."""
 
@@ -65,6 +68,7 @@ class _Line:
     write: Callable[[bytes], int]
     slot: int
     begin_us: int
+    together: int
     messages: int = 0
     status: int = PLAYING
     errno: int = 0
@@ -75,7 +79,10 @@ class _Line:
 
     @property
     def due_us(self) -> int:
-        return self.begin_us + self.voice.due_us
+        sent, frames = self.voice.sent, self.voice.script.frames
+        # What is written together is due with the last of it.
+        last = min((sent // self.together + 1) * self.together, frames) - 1 if sent < frames else sent
+        return self.begin_us + self.voice.due_of(last)
 
 
 class Sender:
@@ -83,16 +90,21 @@ class Sender:
 
     Args:
         coalesced: write what is due of a line at once, and not each message by itself.
+        together: frames of each track in a write, 1 to 50: more than one is planned to leave late, as from a line that
+            delivers in bursts, and is coalesced.
         patience_us: a line whose socket has taken nothing for so long has stalled, and is given up.
 
     Raises:
-        ValueError: ``patience_us`` is not positive.
+        ValueError: ``patience_us`` is not positive, or ``together`` not 1 to 50.
     """
 
-    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000) -> None:
+    def __init__(self, coalesced: bool = False, patience_us: int = 10_000_000, together: int = 1) -> None:
         if patience_us <= 0:
             raise ValueError(f"patience_us must be positive, not {patience_us}")
-        self._coalesced = coalesced
+        if not 1 <= together <= MAX_TOGETHER:
+            raise ValueError(f"together must be 1 to {MAX_TOGETHER}, not {together}")
+        self._coalesced = coalesced or together > 1
+        self._together = together
         self._patience_us = patience_us
         self._lines: dict[int, _Line] = {}
         self._wheel: list[list[int]] = [[] for _ in range(SLOTS)]
@@ -135,7 +147,7 @@ class Sender:
         begin = (first + (slot - first) % SLOTS) * SLOT_US
         number, self._next_id, self._last_slot = self._next_id, self._next_id + 1, slot
         write = _to(target) if isinstance(target, int) else target
-        self._lines[number] = _Line(Voice(script), write, slot, begin)
+        self._lines[number] = _Line(Voice(script), write, slot, begin, self._together)
         self._wheel[slot].append(number)
         return number, begin
 

@@ -145,7 +145,11 @@ class Voice:
     @property
     def due_us(self) -> int:
         """When the next frames are due, microseconds from the first."""
-        at = FRAME_MS * self.sent
+        return self.due_of(self.sent)
+
+    def due_of(self, index: int) -> int:
+        """When a frame is due, microseconds from the first."""
+        at = FRAME_MS * index
         begin, end = self.script.stall_at_ms, self.script.stall_at_ms + self.script.stall_ms
         return 1000 * (end if begin <= at < end else at)
 

@@ -2,7 +2,9 @@
 
 
 cdef inline long long _due(LineState* line) noexcept nogil:
-    cdef long long at = 20 * line.sent
+    # What is written together is due with the last of it.
+    cdef long long last = (line.sent // line.together + 1) * line.together
+    cdef long long at = 20 * (line.sent if line.sent >= line.frames else min(last, line.frames) - 1)
     cdef long long end = line.stall_at_ms + line.stall_ms
     return line.begin_us + 1000 * (end if line.stall_at_ms <= at < end else at)
 

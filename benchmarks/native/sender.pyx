@@ -90,6 +90,7 @@ ctypedef struct LineState:
     long long first
     long long loop
     long long frames
+    long long together
     long long sent
     long long stamp
     long long jitter_ms
@@ -133,6 +134,7 @@ cdef class Sender:
     cdef bint coalesced
     cdef long long now
     cdef long long patience_us
+    cdef long long together
     cdef long long at
     cdef long long total
     cdef long long next_number
@@ -140,11 +142,13 @@ cdef class Sender:
     cdef int waiting
     cdef bint stopping
 
-    def __cinit__(self, bint coalesced=False, long long patience_us=10_000_000):
+    def __cinit__(self, bint coalesced=False, long long patience_us=10_000_000, long long together=1):
         memset(self.wheel, 0, sizeof(self.wheel))
         if patience_us <= 0:
             raise ValueError(f"patience_us must be positive, not {patience_us}")
-        self.coalesced, self.patience_us = coalesced, patience_us
+        if not 1 <= together <= sender_py.MAX_TOGETHER:
+            raise ValueError(f"together must be 1 to {sender_py.MAX_TOGETHER}, not {together}")
+        self.coalesced, self.patience_us, self.together = coalesced or together > 1, patience_us, together
         self.at = -1
         self.lines = {}
         self.lock = PyThread_allocate_lock()
@@ -190,6 +194,7 @@ cdef class Sender:
         cdef _Line line = _Line()
         cdef long long first = now_us // SLOT_US + 1
         line.set(script)
+        line.state.together = self.together
         if callable(target):
             line.state.fd = -1
             line.target = target

@@ -43,6 +43,9 @@ def loadtest(
     coalesced: Annotated[
         bool, typer.Option("--coalesced", help="Write the messages of both tracks at once: more from one core.")
     ] = False,
+    together: Annotated[
+        int, typer.Option(metavar="FRAMES", help="Frames of each track in a write, which leaves with the last of them.")
+    ] = 1,
     first_timestamp: Annotated[
         int | None, typer.Option(metavar="MS", help="Of every track; drawn from 100 to 170 if not given.")
     ] = None,
@@ -83,7 +86,7 @@ def loadtest(
     )
     plan = Plan(
         url, *key, call, ends, calls, ramp, duration, webhook_port, seed, transcripts, context, gain, gated, coalesced,
-        manner, odd, probe,
+        manner, odd, probe, together,
     )  # fmt: skip
     report = _run(plan, err if as_json else out)
     if as_json:

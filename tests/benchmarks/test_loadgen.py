@@ -113,6 +113,7 @@ async def test_a_run_without_transcripts_is_bad_unless_none_are_awaited() -> Non
         ({"odd": True}, 1.0),
         ({"gated": True}, 1.0),
         ({"coalesced": True}, 1.0),
+        ({"together": 3}, 1.0),
     ],
     ids=[
         "late first timestamp",
@@ -125,6 +126,7 @@ async def test_a_run_without_transcripts_is_bad_unless_none_are_awaited() -> Non
         "odd",
         "gated",
         "coalesced",
+        "together",
     ],
 )
 async def test_a_gateway_loses_nothing_however_the_wire_behaves(
@@ -209,12 +211,13 @@ async def test_nobody_there() -> None:
         {"duration": 3601},
         {"gain_db": 25},
         {"probe": 101.0},
+        {"together": 51},
         {"manner": Manner(drop=1.5)},
         {"manner": Manner(form=Form.MINIMAL)},
     ],
 )
 def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps|probe)|Twilio's form"):
+    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps|probe|together)|Twilio's form"):
         plan(Peer(url="http://127.0.0.1:1"), **wrong)
 
 

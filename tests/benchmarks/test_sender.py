@@ -113,12 +113,12 @@ scripts = st.builds(
 )
 
 
-@given(script=scripts, coalesced=st.booleans())
-def test_every_sender_sends_what_the_voice_says(script: Script, coalesced: bool) -> None:
+@given(script=scripts, coalesced=st.booleans(), together=st.sampled_from([1, 1, 2, 7]))
+def test_every_sender_sends_what_the_voice_says(script: Script, coalesced: bool, together: int) -> None:
     outcomes = []
     for module in MODULES:
         pair = Pair()
-        sender = module.Sender(coalesced=coalesced)
+        sender = module.Sender(coalesced=coalesced, together=together)
         number, begin = sender.add(pair.near.fileno(), script, 1_000_000)
         for turn in range(script.frames + 20):
             sender.step(begin + turn * FRAME_US)
@@ -130,12 +130,19 @@ def test_every_sender_sends_what_the_voice_says(script: Script, coalesced: bool)
     assert all(outcome == outcomes[0] for outcome in outcomes)
 
 
-@given(script=scripts, coalesced=st.booleans(), sizes=st.lists(st.integers(0, 9000), min_size=1, max_size=30))
-def test_a_slow_peer_gets_whole_messages_whatever_it_takes(script: Script, coalesced: bool, sizes: list[int]) -> None:
+@given(
+    script=scripts,
+    coalesced=st.booleans(),
+    together=st.sampled_from([1, 1, 2, 7]),
+    sizes=st.lists(st.integers(0, 9000), min_size=1, max_size=30),
+)
+def test_a_slow_peer_gets_whole_messages_whatever_it_takes(
+    script: Script, coalesced: bool, together: int, sizes: list[int]
+) -> None:
     outcomes = []
     for module in MODULES:
         pair = Pair(room=4096)
-        sender = module.Sender(coalesced=coalesced)
+        sender = module.Sender(coalesced=coalesced, together=together)
         number, begin = sender.add(pair.near.fileno(), script, 0)
         turn = 0
         while not sender.ended():
@@ -196,6 +203,17 @@ def test_lateness_is_counted_in_tenths_of_a_millisecond(module: ModuleType, pair
     bins = np.flatnonzero(sender.lateness).tolist()
     assert bins == [0, 1, 123, sender_py.LATE_BINS - 1]
     assert sender.messages == 4
+
+
+def test_what_is_written_together_leaves_with_the_last_of_it(module: ModuleType, pair: Pair) -> None:
+    sender = module.Sender(together=3)
+    _, begin = sender.add(pair.near.fileno(), Script(SOUND, SID, 0, 8), 0)
+    sizes = []
+    for turn in range(8):
+        sender.step(begin + turn * FRAME_US)
+        sizes.append(len(whole(pair.take())))
+    assert sizes == [0, 0, 6, 0, 0, 6, 0, 4]
+    assert np.flatnonzero(sender.lateness).tolist() == [0]
 
 
 def test_a_stall_is_not_lateness_and_ends_in_a_burst(module: ModuleType, pair: Pair) -> None:
@@ -322,6 +340,8 @@ def test_an_end_that_nobody_asked_about_goes_with_its_line(module: ModuleType, p
 def test_mistakes(module: ModuleType) -> None:
     with pytest.raises(ValueError, match="patience_us must be positive"):
         module.Sender(patience_us=0)
+    with pytest.raises(ValueError, match="together must be 1 to 50"):
+        module.Sender(together=0)
     with pytest.raises(UsageError, match="not negative"):
         module.Sender().add(-1, Script(MONO, SID, 0, 1), 0)
 
