@@ -99,7 +99,7 @@ class Follow:
             start, length_ms = spoken
             text, from_ms = self.settled
             began = time.perf_counter()
-            heard = self._decode(self.speech.open_utterance()[from_ms * 8 :]).text
+            heard = self._decode(mulaw.decode(bytes(self.speech.open_utterance()))[from_ms * 8 :]).text
             self.seconds += time.perf_counter() - began
             self.interim.begun(length_ms)
             self.decoded_ms += length_ms - from_ms

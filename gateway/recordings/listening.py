@@ -23,6 +23,7 @@ from gateway.speech.engine import (
     Pcm,
     Recalling,
     Session,
+    Ulaw,
     VoiceActivity,
 )
 from gateway.speech.guards import guard
@@ -168,7 +169,7 @@ class _Line:
                     guess = self._heard(one.ulaw, Kind.FINAL)
                 yield self._found(one, self._surer(guess))
 
-    def _heard(self, ulaw: bytes, kind: Kind) -> _Heard:
+    def _heard(self, ulaw: Ulaw, kind: Kind) -> _Heard:
         session = self.memory.read(self.engine, ulaw)
         return _Heard(session, kind, _decode(self.engine, session, kind))
 

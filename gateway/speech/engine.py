@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway._native import mulaw
 from gateway.speech.vocabulary import Vocabulary
 
 __all__ = [
@@ -30,11 +31,20 @@ __all__ = [
     "Recalling",
     "Session",
     "Token",
+    "Ulaw",
     "VoiceActivity",
 ]
 
 Pcm = NDArray[np.int16]
 """Linear PCM, mono, 8 kHz, 16 bit: shape ``(samples,)``."""
+
+
+class Ulaw(Protocol):
+    """8 kHz μ-law, a byte a sample: ``bytes``, or a :class:`~gateway.speech.kept.Stretch` of what a track keeps."""
+
+    def __len__(self) -> int: ...
+
+    def __bytes__(self) -> bytes: ...
 
 
 class Kind(IntEnum):
@@ -93,9 +103,14 @@ class Past:
     Of one that was cut, the audio is that before the cut, as much of it as is heard again.
     """
 
-    pcm: Pcm
+    audio: Pcm | Ulaw
     hypothesis: Hypothesis
     cut: bool = False
+
+    @property
+    def pcm(self) -> Pcm:
+        """Its audio; what is μ-law is decoded each time."""
+        return self.audio if isinstance(self.audio, np.ndarray) else mulaw.decode(bytes(self.audio))
 
 
 class Session(Protocol):
@@ -111,10 +126,10 @@ class Session(Protocol):
 
 @runtime_checkable
 class Compact(Session, Protocol):
-    """A session that keeps telephone audio as it came: half the memory while it waits."""
+    """A session that keeps telephone audio as it came, and where it lies, until it is decoded."""
 
-    def accept_ulaw(self, data: bytes) -> None:
-        """Take more audio of the utterance, 8 kHz μ-law."""
+    def accept_ulaw(self, data: Ulaw) -> None:
+        """Take more audio of the utterance."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway import metrics
 from gateway.errors import GatewayError
-from gateway.speech.engine import Hypothesis, Kind, Pcm
+from gateway.speech.engine import Hypothesis, Kind, Ulaw
 from gateway.speech.guards import SpeechEvidence, judge
 from gateway.speech.partials import Interim, Partial
 from gateway.speech.recognizer import Recognizer
@@ -16,7 +16,7 @@ from gateway.speech.track import SpeechTrack
 
 __all__ = ["Follower", "PartialListener", "Submit"]
 
-Submit = Callable[[Pcm, Kind], "asyncio.Future[Hypothesis]"]
+Submit = Callable[[Ulaw, Kind], "asyncio.Future[Hypothesis]"]
 
 
 class PartialListener(Protocol):

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway._native import mulaw
-from gateway.speech.engine import PLAIN, Compact, DecodeOptions, Engine, Hypothesis, Past, Recalling, Session
+from gateway.speech.engine import PLAIN, Compact, DecodeOptions, Engine, Hypothesis, Past, Recalling, Session, Ulaw
+from gateway.speech.kept import Stretch
 from gateway.speech.seams import OVERLAP_MS
 from gateway.speech.track import Ending, Segment
 
-__all__ = ["LONGEST_MS", "Memory"]
+__all__ = ["LONGEST_MS", "Memory", "fill"]
 
 LONGEST_MS = 12_000
 """Of two utterances: with more, there is no second hearing (:data:`gateway.speech.search.LONGEST_MS`)."""
@@ -24,11 +25,11 @@ _SAMPLES_PER_MS = 8
 
 @dataclass(slots=True)
 class _Last:
-    """An utterance's place, what is kept of its audio (μ-law, as it came: half the memory), and its text."""
+    """An utterance's place, what is kept of its audio, and its text."""
 
     place: tuple[int, int]
     cut: bool
-    audio: bytes
+    audio: Stretch
     hypothesis: Hypothesis | None = None
 
     def past(self, samples: int) -> Past | None:
@@ -37,11 +38,11 @@ class _Last:
             return None
         if not self.cut and len(self.audio) + samples > LONGEST_MS * _SAMPLES_PER_MS:
             return None
-        return Past(mulaw.decode(self.audio), self.hypothesis, self.cut)
+        return Past(self.audio, self.hypothesis, self.cut)
 
 
 class Memory:
-    """The last utterance of a track: at most 96 kB, as long as the track is open.
+    """The last utterance of a track: at most 100 kB, as long as the track is open.
 
     Args:
         options: what the track's call asks of its decodes.
@@ -51,7 +52,7 @@ class Memory:
         self._options = options
         self._last: _Last | None = None
 
-    def read(self, engine: Engine, ulaw: bytes) -> Session:
+    def read(self, engine: Engine, ulaw: Ulaw) -> Session:
         """Begin to decode ``ulaw``, the utterance that is open or has just ended."""
         session = engine.open(self._options)
         if (
@@ -60,22 +61,27 @@ class Memory:
             and (past := self._last.past(len(ulaw))) is not None
         ):
             session.recall(past)
-        if isinstance(session, Compact):
-            session.accept_ulaw(ulaw)
-        else:
-            session.accept(mulaw.decode(ulaw))
+        fill(session, ulaw)
         return session
 
     def ended(self, segment: Segment) -> None:
         """An utterance has ended; call it after its :meth:`read`."""
         cut, audio = segment.ending is Ending.CUT, segment.ulaw
         if cut:
-            audio = audio[-OVERLAP_MS * _SAMPLES_PER_MS :]
+            audio = audio.tail(OVERLAP_MS * _SAMPLES_PER_MS)
         elif len(audio) > LONGEST_MS * _SAMPLES_PER_MS:
-            audio = b""
+            audio = audio.tail(0)
         self._last = _Last((segment.start, segment.end), cut, audio)
 
     def told(self, segment: Segment, hypothesis: Hypothesis) -> None:
         """Its text, as the engine gave it, is there."""
         if self._last is not None and self._last.place == (segment.start, segment.end):
             self._last.hypothesis = hypothesis
+
+
+def fill(session: Session, ulaw: Ulaw) -> None:
+    """Give a session telephone audio: as it is, if it takes that."""
+    if isinstance(session, Compact):
+        session.accept_ulaw(ulaw)
+    else:
+        session.accept(mulaw.decode(bytes(ulaw)))

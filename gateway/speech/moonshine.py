@@ -23,7 +23,7 @@ from gateway.speech import search, words
 from gateway.speech.attention import Attention
 from gateway.speech.bias import SPARE, Ask, Bias, Biases, asked
 from gateway.speech.drafts import Drafts
-from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session
+from gateway.speech.engine import PLAIN, DecodeOptions, Hypothesis, Job, Kind, Past, Pcm, Session, Ulaw
 from gateway.speech.graphs import Audio, Decoding, load
 from gateway.speech.seams import overlapped, sewn
 from gateway.speech.tokenizer import END, START, Tokenizer
@@ -67,7 +67,7 @@ class MoonshineSession:
     def __init__(self, options: DecodeOptions = PLAIN) -> None:
         self.options = options
         # 16-bit PCM, or μ-law as it came.
-        self._chunks: list[Pcm | bytes] = []
+        self._chunks: list[Pcm | Ulaw] = []
         self._samples = 0
         self.past: Past | None = None
         # Of a second hearing: what the first one made of it.
@@ -99,8 +99,8 @@ class MoonshineSession:
         self._chunks.append(pcm.copy())
         self._samples += len(pcm)
 
-    def accept_ulaw(self, data: bytes) -> None:
-        """Keep ``data``, 8 kHz μ-law, which is decoded when it is asked for: it may wait long, and many with it."""
+    def accept_ulaw(self, data: Ulaw) -> None:
+        """Keep ``data`` itself, which is decoded when it is asked for: it may wait long, and many with it."""
         self._chunks.append(data)
         self._samples += len(data)
 
@@ -111,7 +111,7 @@ class MoonshineSession:
 
     def pcm(self) -> Pcm:
         """All audio taken so far; a worker may ask while more is being accepted."""
-        chunks = [mulaw.decode(chunk) if isinstance(chunk, bytes) else chunk for chunk in self._chunks[:]]
+        chunks = [c if isinstance(c, np.ndarray) else mulaw.decode(bytes(c)) for c in self._chunks[:]]
         return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
 
 

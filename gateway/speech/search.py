@@ -37,7 +37,7 @@ _SAMPLES_PER_MS = 8
 
 def fits(past: Past, samples: int) -> bool:
     """Whether an utterance of so many samples, 8 kHz, and the one before it are short enough together."""
-    return len(past.pcm) + samples <= LONGEST_MS * _SAMPLES_PER_MS
+    return len(past.audio) + samples <= LONGEST_MS * _SAMPLES_PER_MS
 
 
 def joined(past: Past, pcm: Pcm) -> Pcm | None:

@@ -22,11 +22,11 @@ from gateway import metrics
 from gateway.clock import monotonic_ms
 from gateway.config import EndpointSettings, VadSettings
 from gateway.errors import GatewayError
-from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Kind, Pcm, Session, VoiceActivity
+from gateway.speech.engine import PLAIN, DecodeOptions, Engine, Hypothesis, Kind, Pcm, Session, Ulaw, VoiceActivity
 from gateway.speech.follower import Follower, PartialListener
 from gateway.speech.guards import guard
 from gateway.speech.hearing import Hearing
-from gateway.speech.memory import Memory
+from gateway.speech.memory import Memory, fill
 from gateway.speech.patience import FRAME_MS
 from gateway.speech.recognizer import Recognizer
 from gateway.speech.sentence import Verdict, read
@@ -314,9 +314,9 @@ class SpeechStage:
             metrics.ASR_SPECULATED.labels("wasted").inc()
             speculation.cancel()
 
-    def _submit(self, pcm: Pcm, kind: Kind, *, options: DecodeOptions) -> asyncio.Future[Hypothesis]:
+    def _submit(self, ulaw: Ulaw, kind: Kind, *, options: DecodeOptions) -> asyncio.Future[Hypothesis]:
         session = self._engine.open(options)
-        session.accept(pcm)
+        fill(session, ulaw)
         return self._recognizer.submit(session, kind, time.monotonic() + FINAL_DEADLINE_S)
 
     def _listen(self, session: Session, kind: Kind) -> Hearing:

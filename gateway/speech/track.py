@@ -24,7 +24,7 @@ from gateway._native import endpoint, level, mulaw
 from gateway.config import EndpointSettings, VadSettings
 from gateway.speech.engine import Pcm
 from gateway.speech.guards import SpeechEvidence
-from gateway.speech.kept import Kept
+from gateway.speech.kept import Kept, Stretch
 from gateway.speech.patience import FRAME_MS, Patience
 from gateway.speech.sentence import Verdict
 
@@ -65,14 +65,14 @@ class Segment:
     """An utterance's audio and place.
 
     ``start`` and ``end`` are the audible speech, in samples of stream time; ``ulaw`` reaches beyond it on both sides
-    (pre-roll and post-roll) so that no word is cut, and begins at ``pcm_start``. It is kept as it came, since it may
-    have to wait for the recognizer. ``decided`` is how far had been heard when it was found to be over; ``speech`` is
-    what voice activity knows of it.
+    (pre-roll and post-roll) so that no word is cut, and begins at ``pcm_start``. It stays as it came and where the
+    track kept it, since it may have to wait for the recognizer. ``decided`` is how far had been heard when it was found
+    to be over; ``speech`` is what voice activity knows of it.
     """
 
     start: int
     end: int
-    ulaw: bytes
+    ulaw: Stretch
     ending: Ending
     decided: int = 0
     speech: SpeechEvidence | None = None
@@ -81,7 +81,7 @@ class Segment:
     @property
     def pcm(self) -> Pcm:
         """Its audio, shape ``(samples,)``; decoded each time."""
-        return mulaw.decode(self.ulaw)
+        return mulaw.decode(bytes(self.ulaw))
 
     @property
     def speech_ms(self) -> int:
@@ -98,13 +98,13 @@ class Pause:
     """
 
     number: int
-    ulaw: bytes
+    ulaw: Stretch
     quiet: bool
 
     @property
     def pcm(self) -> Pcm:
         """Its audio, shape ``(samples,)``; decoded each time."""
-        return mulaw.decode(self.ulaw)
+        return mulaw.decode(bytes(self.ulaw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +309,7 @@ class SpeechTrack:
         frames = slice(max(0, start - self._kept_from), max(0, end - self._kept_from))
         return SpeechEvidence.of(self._probabilities[frames], self._levels[frames], self._threshold)
 
-    def _ulaw(self, start: int, end: int) -> bytes:
+    def _ulaw(self, start: int, end: int) -> Stretch:
         """The audio of the frames ``start`` to ``end`` (exclusive), as far as it is kept."""
         first, last = max(0, start - self._kept_from), max(0, end - self._kept_from)
         return self._kept.read(first * FRAME, last * FRAME)
@@ -332,10 +332,10 @@ class SpeechTrack:
         length = machine.frame - machine.silence_run - machine.start_frame
         return self._origin + start * FRAME, length * FRAME_MS
 
-    def open_utterance(self) -> Pcm:
-        """The audio of the open utterance up to its latest speech."""
+    def open_utterance(self) -> Stretch:
+        """The audio of the open utterance up to its latest speech, μ-law."""
         machine = self._endpointer
-        return mulaw.decode(self._ulaw(machine.start_frame, machine.frame - machine.silence_run))
+        return self._ulaw(machine.start_frame, machine.frame - machine.silence_run)
 
     def evidence(self) -> SpeechEvidence:
         """What voice activity knows of the open utterance so far."""

@@ -18,6 +18,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from gateway._native import mulaw
 from gateway.errors import InternalError, ModelError
 from gateway.speech.engine import Engine, Job, Kind, Pcm, Session
+from gateway.speech.kept import Stretch
 from gateway.speech.moonshine import Moonshine, MoonshineSession, loop, prepare, token_limit
 from models import manifest
 
@@ -51,8 +52,9 @@ def test_a_session_takes_telephone_audio_as_it_came() -> None:
     coded = mulaw.encode(tone(0.5))
     session.accept_ulaw(coded)
     session.accept(tone(0.02))
-    assert session.duration_ms == 520
-    assert np.array_equal(session.pcm(), np.concatenate([mulaw.decode(coded), tone(0.02)]))
+    session.accept_ulaw(Stretch.of(coded).tail(800))
+    assert session.duration_ms == 620
+    assert np.array_equal(session.pcm(), np.concatenate([mulaw.decode(coded), tone(0.02), mulaw.decode(coded[-800:])]))
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(8, np.float32), np.zeros((2, 8), np.int16)])
