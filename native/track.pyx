@@ -23,6 +23,8 @@ cdef enum:
     SEGMENTS = MAX_JUMPS + 1
     # 4 KiB: a quarter second, several ticks. A gated track has none.
     FIRST_ALLOCATION = 2048
+    # Who empties the queue by so little has caught up.
+    FEW = FIRST_ALLOCATION // 2
 
 cdef long long _MAX_TIMESTAMP_MS = 999_999_999_999_999
 cdef long long _MAX_POSITION = 1LL << 60
@@ -66,6 +68,11 @@ cdef void _release(TrackState* track) noexcept nogil:
     free(track.ring)
     track.ring = NULL
     track.allocated = track.head = 0
+
+
+cdef inline bint _oversized(TrackState* track, Py_ssize_t count) noexcept nogil:
+    """Whether a queue that a read of ``count`` has emptied is larger than what now comes at once needs."""
+    return track.allocated > 4 * FIRST_ALLOCATION or (track.allocated > FIRST_ALLOCATION and count <= FEW)
 
 
 cdef bint _reserve(TrackState* track, Py_ssize_t more) noexcept nogil:
@@ -287,8 +294,8 @@ cdef class Track:
         segment.start += count
         segment.count -= count
         track.stored -= count
-        # A burst must not cost memory for the rest of the call.
-        if track.stored == 0 and (not track.gate_open or track.allocated > 4 * FIRST_ALLOCATION):
+        # A burst, or a reader that was late, must not cost memory for the rest of the call.
+        if track.stored == 0 and (not track.gate_open or _oversized(track, count)):
             _release(track)
         return pcm
 

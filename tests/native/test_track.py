@@ -365,6 +365,29 @@ def test_memory_follows_what_is_queued() -> None:
     assert sys.getsizeof(subject) == gated
 
 
+@needs_compiled
+def test_a_late_reader_costs_no_memory_for_long() -> None:
+    subject = track.Track()
+    gated = sys.getsizeof(subject)
+    subject.open_gate()
+    subject.place(0, audio(6000), NOW)
+    late = sys.getsizeof(subject)
+    assert late == gated + 16_384
+    # Media may come in such pieces: it is kept until they are small again.
+    subject.read(6000)
+    assert sys.getsizeof(subject) == late
+    # What is still queued stays where it is, and as it is.
+    subject.place(750, audio(320), NOW)
+    subject.read(256)
+    assert sys.getsizeof(subject) == late
+    assert subject.read(64).tolist() == decode(audio(320))[256:].tolist()
+    assert sys.getsizeof(subject) == gated
+    subject.place(790, audio(160), NOW)
+    assert sys.getsizeof(subject) == gated + 4096
+    assert subject.read(160).tolist() == decode(audio(160)).tolist()
+    assert sys.getsizeof(subject) == gated + 4096
+
+
 def test_counts_the_tracks_that_exist(kernel: ModuleType) -> None:
     gc.collect()
     before = kernel.live()
