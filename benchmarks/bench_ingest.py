@@ -68,10 +68,10 @@ class Plan:
     cores: tuple[int | None, int | None] = (None, None)
     coalesced: bool = False
 
-    @property
-    def frames(self) -> int:
-        """Of 20 ms, that each call says."""
-        return round((ingest_load.WARM_SECONDS + self.seconds + ingest_load.SPARE_SECONDS) * 50)
+    def frames(self, calls: int) -> int:
+        """Of 20 ms, that each of so many calls says; the more there are, the longer it takes until all speak."""
+        spare = ingest_load.SPARE_SECONDS * (1 + calls / 1000)
+        return round((ingest_load.WARM_SECONDS + self.seconds + spare) * 50)
 
 
 async def one(case: Case, expected: Expected, plan: Plan) -> Row:
@@ -108,7 +108,7 @@ def run(cases: Sequence[Case], plan: Plan) -> tuple[dict[Case, list[Row]], dict[
         if name in without:
             return
         try:
-            row = uvloop.run(one(case, Expected(said, size, plan.frames), plan))
+            row = uvloop.run(one(case, Expected(said, size, plan.frames(size)), plan))
         except GatewayError as error:
             without[name] = f"{error} (at {size} sockets)"
             return
