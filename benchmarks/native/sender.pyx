@@ -40,9 +40,10 @@ cdef enum:
     BINS = 10_001
     # How often a running sender wakes at the most, and for how long it keeps its lock.
     GRAIN_US = 1000
-    # How long it may be behind without a pause, and the pause.
-    RESTLESS_US = 5000
-    REST_US = 250
+    # How long it may be behind without a pause, and the pause: more than the 5 % that Linux gives to all who are not in
+    # real time, in one piece a second, if they get less.
+    RESTLESS_US = 4000
+    REST_US = 300
     CHUNK = 32768
     TAIL = 65536
     SID = 64
