@@ -1,0 +1,291 @@
+"""Media under TLS in the process: the same as plain media, whatever the records; guards the pin on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import random
+import ssl
+import sys
+import termios
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
+
+from gateway import metrics
+from gateway._native import plane as kernel
+from gateway.server import connection as connections
+from gateway.server import tls
+from gateway.server.connection import MediaConnection
+from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
+from tests.server.test_connection import frame
+from tests.server.test_front import make_certificate, upgrade_raw
+
+RECORD = 16 * 1024
+"""Most plaintext of a TLS record."""
+
+
+@dataclass
+class Secure:
+    """A gateway under TLS, a customer of it, and what a client needs to trust it."""
+
+    customer: Customer
+    context: ssl.SSLContext
+
+    @property
+    def url(self) -> str:
+        gateway, key = self.customer.gateway, self.customer.key
+        return f"{gateway.public_url}/twilio-media/{gateway.tokens.issue(key.account_id, key.api_id)}"
+
+    async def start(self, guid: str) -> None:
+        await self._control("start", guid, customerId="C1", agentId="A1")
+
+    async def stop(self, guid: str) -> None:
+        await self._control("stop", guid)
+
+    async def _control(self, verb: str, guid: str, **fields: str) -> None:
+        customer = self.customer
+        url = f"https://127.0.0.1:{customer.gateway.port}/mg-autotranscribe/v1/{verb}-streaming"
+        body = {"namespace": "twilio", "guid": guid, **fields}
+        async with customer._session.post(url, json=body, headers=customer._headers, ssl=self.context) as response:
+            assert response.status == 200, await response.text()
+
+
+@pytest.fixture
+async def secure(tmp_path: Path) -> AsyncIterator[Secure]:
+    cert, key = make_certificate(tmp_path)
+    async with gateway_running(settings_for(tmp_path, tls={"cert": cert, "key": key})) as customer:
+        yield Secure(customer, ssl.create_default_context(cafile=str(cert)))
+
+
+@asynccontextmanager
+async def line(secure: Secure) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A bare connection after the 101: each write is a record."""
+    port = secure.customer.gateway.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=secure.context)
+    protocol = ClientProtocol(parse_uri(secure.url))
+    protocol.send_request(protocol.connect())
+    writer.write(b"".join(protocol.data_to_send()))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Return when the gateway has read everything sent so far."""
+    writer.write(frame(9, b"there?"))
+    assert await reader.readexactly(8) == b"\x8a\x06there?"
+
+
+def hello(call: str, sid: str) -> bytes:
+    start = {"streamSid": sid, "callSid": call, "tracks": ["inbound", "outbound"]}
+    return frame(1, json.dumps({"event": "start", "start": start, "streamSid": sid}).encode())
+
+
+def media(sid: str, count: int, seed: int) -> bytes:
+    """Frames of both tracks, of bytes at random."""
+    chance = random.Random(seed)
+    maker = Twilio(None, "", sid)  # type: ignore[arg-type]  # only its messages are wanted
+    return b"".join(
+        frame(1, json.dumps(maker.media_message(20 * at, chance.randbytes(160), track), separators=(",", ":")).encode())
+        for at in range(count)
+        for track in ("inbound", "outbound")
+    )
+
+
+def pieces(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """``data`` cut into pieces of these sizes, over and over."""
+    cut, at, turn = [], 0, 0
+    while at < len(data):
+        size = sizes[turn % len(sizes)]
+        cut.append(data[at : at + size])
+        at, turn = at + size, turn + 1
+    return cut
+
+
+async def heard(customer: Customer, call: str) -> list[tuple[object, ...]]:
+    """What the tracks of a call got: place, amount and checksum of the audio."""
+    snapshot = await customer.call(call)
+    return [(one.track, one.checksum, one.samples, one.received_ms, one.filled_ms) for one in snapshot.tracks]
+
+
+def only(secure: Secure) -> MediaConnection:
+    """The one media socket."""
+    (socket,) = secure.customer.gateway.plane.sockets
+    assert isinstance(socket, MediaConnection)
+    return socket
+
+
+def counted() -> float:
+    return metrics.REGISTRY.get_sample_value("gateway_wire_messages_total") or 0.0
+
+
+async def emptied(secure: Secure) -> None:
+    async with asyncio.timeout(10):
+        await secure.customer.gateway.plane.emptied()
+
+
+async def plain(tmp_path: Path, call: str, sid: str, data: bytes) -> list[tuple[object, ...]]:
+    """What a gateway without TLS makes of the same media, sent whole."""
+    async with gateway_running(settings_for(tmp_path / "plain")) as customer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", customer.gateway.port)
+        await upgrade_raw(await customer.stream_url(), reader, writer, early=hello(call, sid))
+        await answered(reader, writer)
+        assert (await customer.start(call))[0] == 200
+        writer.write(data)
+        await answered(reader, writer)
+        try:
+            return await heard(customer, call)
+        finally:
+            writer.transport.abort()
+
+
+async def test_any_records_make_the_same_tracks_as_plain_bytes(secure: Secure, tmp_path: Path) -> None:
+    sid = new_sid("MZ")
+    data = media(sid, 60, seed=7)
+    chance = random.Random(11)
+    expected = await plain(tmp_path, new_sid("CA"), sid, data)
+    assert {one[1] for one in expected} - {None}
+    for sizes in ([1 << 20], [371], [1, 4000], [16_384, 3], [chance.randint(1, 900) for _ in range(50)]):
+        call = new_sid("CA")
+        async with line(secure) as (reader, writer):
+            writer.write(hello(call, sid))
+            await answered(reader, writer)
+            await secure.start(call)
+            for piece in pieces(data, sizes):
+                writer.write(piece)
+                await asyncio.sleep(0)
+            await answered(reader, writer)
+            assert await heard(secure.customer, call) == expected
+        await emptied(secure)
+
+
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="only the tick reads ahead of the transport")
+async def test_start_and_stop_cut_at_what_was_sent_before_them(secure: Secure) -> None:
+    call, sid = new_sid("CA"), new_sid("MZ")
+    async with line(secure) as (reader, writer):
+        writer.write(hello(call, sid))
+        await answered(reader, writer)
+        # The tick must not be what reads them.
+        plane = secure.customer.gateway.plane
+        assert plane._timer is not None
+        plane._timer.cancel()
+        data = media(sid, 25, seed=1)
+        await write_now(secure, writer, data[: len(data) // 2])
+        await secure.start(call)
+        before = await heard(secure.customer, call)
+        await write_now(secure, writer, data[len(data) // 2 :])
+        assert await heard(secure.customer, call) == before
+        await secure.stop(call)
+        assert await heard(secure.customer, call) != before
+        assert counted_by(secure) == 50
+
+
+def counted_by(secure: Secure) -> int:
+    """Media messages that the one socket gave its tracks."""
+    return only(secure)._reader.media
+
+
+async def write_now(secure: Secure, writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Write one record, and return when all of it lies in the gateway's socket."""
+    transport = only(secure)._transport
+    assert transport is not None
+    descriptor = transport.get_extra_info("socket").fileno()
+    assert len(data) <= RECORD
+    writer.write(data)
+    async with asyncio.timeout(10):
+        while int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder) <= len(data):
+            await asyncio.sleep(0)
+
+
+async def test_a_socket_that_floods_is_read_no_more_than_the_others(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[tuple[object, int]] = []
+    receive = tls.SealedSocket.receive
+
+    def counting(self: tls.SealedSocket) -> bool:
+        before = self.reader.bytes
+        try:
+            return receive(self)
+        finally:
+            reads.append((self.reader, self.reader.bytes - before))
+
+    monkeypatch.setattr(tls.SealedSocket, "receive", counting)
+    flood = frame(1, b'{"event":"other"}') * 40_000
+    async with line(secure) as (_, writer), line(secure) as (calm_reader, calm_writer):
+        sid = new_sid("MZ")
+        calm_writer.write(hello(new_sid("CA"), sid))
+        await answered(calm_reader, calm_writer)
+        reads.clear()
+        writer.write(hello(new_sid("CA"), new_sid("MZ")) + flood)
+        calm_writer.write(media(sid, 5, seed=3))
+        await answered(calm_reader, calm_writer)
+        # A call on the side is heard long before the flood is through, and a turn takes no more than its share.
+        assert sum(got for _, got in reads) < len(flood)
+        assert max(got for _, got in reads) <= tls.BUDGET + RECORD
+
+
+@pytest.mark.parametrize(
+    "last", [b"\x17\x03\x03\x40\x00half a rec", b"\x17\x03\x03\x00\x04what" * 3, b"\xff" * 40, b""]
+)
+async def test_what_came_before_a_broken_end_is_kept(secure: Secure, last: bytes) -> None:
+    call, sid = new_sid("CA"), new_sid("MZ")
+    before = counted()
+    async with line(secure) as (reader, writer), line(secure) as (other_reader, other_writer):
+        writer.write(hello(call, sid))
+        await answered(reader, writer)
+        await secure.start(call)
+        writer.write(media(sid, 30, seed=2))
+        await answered(reader, writer)
+        # Past TLS.
+        os.write(writer.get_extra_info("socket").fileno(), last)
+        writer.transport.abort()
+        plane = secure.customer.gateway.plane
+        async with asyncio.timeout(10):
+            while len(plane) > 1:
+                await asyncio.sleep(0)
+        await answered(other_reader, other_writer)
+    await emptied(secure)
+    assert counted() - before >= 61
+
+
+async def test_events_left_over_at_the_end_are_handled(secure: Secure) -> None:
+    """More than a turn's worth, and the peer's close_notify right behind."""
+    many = 4 * connections.MAX_EVENTS
+    before = counted()
+    async with line(secure) as (_, writer):
+        writer.write(hello(new_sid("CA"), new_sid("MZ")) + frame(1, b'{"event":"other"}') * many)
+        writer.close()
+        await writer.wait_closed()
+        await emptied(secure)
+    assert counted() - before == many + 1
+
+
+async def test_the_loop_reads_requests_and_leaves_media_to_the_tick(secure: Secure) -> None:
+    """What :mod:`gateway.server.tls` relies on in uvloop."""
+    async with line(secure) as (reader, writer):
+        await answered(reader, writer)
+        under = only(secure)._under
+        assert under is not None
+        assert isinstance(under.get_protocol(), tls.SSLProtocol)
+        assert under.is_reading() is not kernel.HAS_PLANE
+    await emptied(secure)
+
+
+async def test_many_handshakes_at_once(secure: Secure) -> None:
+    async def one() -> None:
+        async with line(secure) as (reader, writer):
+            await answered(reader, writer)
+
+    await asyncio.gather(*(one() for _ in range(40)))
+    await emptied(secure)
