@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import ssl
 from collections.abc import AsyncIterator
@@ -39,6 +38,7 @@ from gateway.server.notify import notify
 from gateway.server.plane import MediaPlane
 from gateway.server.services import ConnectionServices
 from gateway.server.speech import open_speech
+from gateway.server.tidy import settle, tidy
 from gateway.server.tokens import StreamTokens
 from gateway.speech.stage import SpeechStage
 from gateway.store.secrets import resolve, store_key
@@ -320,9 +320,8 @@ async def serve(settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, gateway.stopping.set)
         await first_key(gateway.store, settings.data_dir)
-        # What the start has made stays: a full collection that looks through it all held the loop for 0.1 s.
-        gc.collect()
-        gc.freeze()
+        settle()
+        tidier = asyncio.create_task(tidy(lambda: len(gateway.plane)), name="tidy")
         log.info(
             "serving",
             url=gateway.url,
@@ -337,6 +336,7 @@ async def serve(settings: Settings) -> None:
         notify("READY=1")
         await gateway.stopping.wait()
         notify("STOPPING=1")
+        await _cancel(tidier)
         log.info("draining", seconds=settings.drain_seconds, calls=gateway.registry.transcribing)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -127,6 +127,10 @@ class MediaConnection(asyncio.Protocol):
         self._count()
         self._leave("reset" if exc is not None else "closed")
         self._reader.close()
+        # What lies in circles of references is left to the collector: thousands at once when thousands hang up.
+        self._reader.owner = None
+        self._protocol.parser.close()
+        self._protocol.parser_exc = None
         if self._task is not None:
             self._task.cancel()
 
