@@ -75,7 +75,9 @@ def test_what_is_no_upgrade_is_refused(answer: bytes, why: str) -> None:
         Dialogue("ws://h/").feed(answer)
 
 
-@pytest.mark.parametrize("frame", [control(0x9, b"masked"), b"\x82\x7f" + (1 << 40).to_bytes(8, "big")])
+@pytest.mark.parametrize(
+    "frame", [control(0x9, b"masked"), b"\x82\x7f" + (1 << 40).to_bytes(8, "big")], ids=["masked", "huge"]
+)
 def test_what_no_server_sends_is_refused(frame: bytes) -> None:
     dialogue = Dialogue("ws://h/")
     dialogue.feed(answered(dialogue)[1])
