@@ -155,7 +155,7 @@ class LimitSettings(Section):
 
     sockets: int = Field(8192, ge=1, description="media sockets; 503 at the upgrade beyond")
     calls: int = Field(4096, ge=1, description="started calls; status 5002 beyond")
-    tick_ms: int = Field(20, ge=5, le=100, description="how often media are read; few sockets twice, very many half as often")
+    tick_ms: int = Field(20, ge=5, le=100, description="how often media are read; few sockets more, many less often")
 
 
 class RetentionSettings(Section):

@@ -49,9 +49,6 @@ class Socket:
     def read_now(self) -> None:
         """Nothing comes here: the tests place media themselves."""
 
-    def read_now(self) -> None:
-        pass
-
 
 class Desk:
     """A registry over a real store, and one account's call in it."""
