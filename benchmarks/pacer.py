@@ -30,6 +30,8 @@ __all__ = ["Line", "Pacer", "percentile"]
 
 POLL_S = 0.02
 """How soon the end of a line is seen."""
+GRAIN_S = 0.001
+"""How often the loop sends at the most."""
 MAX_UNSENT = 256 * 1024
 """Bytes that a transport may hold before it takes no more."""
 
@@ -171,7 +173,8 @@ class Pacer:
     async def _step(self) -> None:
         while True:
             due = self._sender.step(time.monotonic_ns() // 1000)
-            await asyncio.sleep(max(due / 1e6 - time.monotonic(), 0))
+            # Some lines at a time: to wake for each place of the wheel costs more than to send.
+            await asyncio.sleep(max(due / 1e6 - time.monotonic(), GRAIN_S))
 
     async def _poll(self) -> None:
         while True:
