@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from types import ModuleType
 
 import orjson
@@ -157,13 +158,19 @@ def test_refuses_anything_but_bytes(kernel: ModuleType, text: object) -> None:
 @given(st.one_of(st.binary(max_size=40), st.text("AQgw+/9=", max_size=12).map(str.encode)))
 @example(b"")
 @example(b"====")
+@example(b"////=")
+@example(b"AAAA====")
 def test_base64_is_read_as_strictly_as_the_standard_library_does(text: bytes) -> None:
     whole = scanner.decoded(text)
     assert whole == scanner_py.decoded(text)
     try:
-        assert whole == base64.b64decode(text, validate=True)
+        expected = base64.b64decode(text, validate=True)
     except binascii.Error:
-        assert whole is None
+        expected = None
+    # Some versions of the standard library pass over padding that is too much.
+    if len(text) != 4 * math.ceil(len(text.rstrip(b"=")) / 4):
+        expected = None
+    assert whole == expected
 
 
 @given(st.binary(max_size=400))
