@@ -10,8 +10,8 @@ socket is no process's memory and not in these figures.
 * started: model ``none``, and with the default models on lines that are quiet;
 * speech open: both people speak without a pause until their utterances are cut for their length, all calls at the same
   time; first while all utterances are open, then the most until shortly after the cut, when nearly all of them wait for
-  the recognizer and the next ones are open. Here a quarter of the calls is measured too, and what counts is the growth
-  from there on, since what the recognizer takes for a batch is in both;
+  the recognizer and the next ones are open. The few calls before them are cut as well: what the recognizer takes for
+  an utterance of that length, 80 to 100 MiB once for all calls, is there then;
 * held back: gated calls that have sent a message of 64 KiB but for its last byte.
 
     python -m benchmarks.bench_memory [--calls 500] [--speaking 60] [--states idle gated …] [--json] [--keep]
@@ -55,9 +55,7 @@ __all__ = ["STATES", "State", "main", "measure", "quiet", "table", "unbroken"]
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
 WARM_CALLS = 10
-SPEAKING_SHARE = 4
-"""Of calls that speak without end a quarter is measured too."""
-
+WARM_SPEAKING = 4
 SETTLE_S = 2.0
 STEADY_S = 1.0
 """How long calls stream before they are looked at."""
@@ -69,6 +67,11 @@ SPEECH_DBFS = -40.0
 QUIET_DBFS = -78.0
 """Of a line on which nobody speaks: below what the model is asked about."""
 MAX_UTTERANCE_S = Settings.model_fields["endpoint"].get_default(call_default_factory=True).max_utterance_ms / 1000
+CUT_S = MAX_UTTERANCE_S + 2.0
+"""When they are cut, and the next ones are open."""
+WARM_SPEAKING_S = CUT_S
+REFUSING_S = 7.0
+"""A little longer than starts are refused after a recognizer that was late, as it is with everybody's cut at once."""
 OPEN_S = MAX_UTTERANCE_S - 3.0, MAX_UTTERANCE_S - 0.5
 """When all utterances are open and nearly as long as they may be."""
 UTTERANCES = "gateway_utterances_total"
@@ -206,15 +209,7 @@ async def measure(state: State, calls: int, seed: int = 1, seconds: float = STRE
             await asyncio.sleep(SETTLE_S)
             return {"state": state.name, "model": state.model or "default", "idle": asdict(held(child.pid))}
     seen = await _streamed(state, calls, seed, seconds)
-    fewer = calls // SPEAKING_SHARE
-    if state.speaks and fewer:
-        less = await _streamed(state, fewer, seed, seconds)
-        more = calls - fewer
-        figures = {what: each.since(less.figures[what]).among(more) for what, each in seen.figures.items()}
-        left = seen.left.since(less.left).among(more)
-    else:
-        figures = {what: each.among(calls) for what, each in seen.figures.items()}
-        left = seen.left.among(calls)
+    figures = {what: each.among(calls) for what, each in seen.figures.items()}
     return {
         "state": state.name,
         "model": state.model or "default",
@@ -224,7 +219,7 @@ async def measure(state: State, calls: int, seed: int = 1, seconds: float = STRE
             for (what, each), mark in zip(figures.items(), state.marks, strict=True)
         ],
         "descriptorsPerCall": round(seen.files / calls, 2),
-        "leftKibPerCall": left.rss,
+        "leftKibPerCall": seen.left.among(calls).rss,
         "utterances": seen.utterances,
         "errors": seen.errors,
     }
@@ -243,19 +238,20 @@ class _Seen:
 
 async def _streamed(state: State, calls: int, seed: int, seconds: float) -> _Seen:
     async with _child(state, seed) as child:
-        if not state.speaks:
-            warm = await child.talk(state, min(WARM_CALLS, calls))
-            await asyncio.sleep(STEADY_S)
-            await child.crowd.hang_up(warm, Ending.STOP)
-            await child.until_empty()
+        warm = await child.talk(state, min(WARM_SPEAKING if state.speaks else WARM_CALLS, calls))
+        await asyncio.sleep(WARM_SPEAKING_S if state.speaks else STEADY_S)
+        await child.crowd.hang_up(warm, Ending.STOP)
+        await child.until_empty()
+        if state.speaks:
+            await asyncio.sleep(REFUSING_S)
+        earlier = await child.utterances()
         before, files = held(child.pid), descriptors(child.pid)
         callers = await child.talk(state, calls)
         if not state.speaks:
             await asyncio.sleep(STEADY_S)
-        seconds = MAX_UTTERANCE_S + 2.0 if state.speaks else seconds
-        looks = await child.looks(seconds)
+        looks = await child.looks(CUT_S if state.speaks else seconds)
         files = descriptors(child.pid) - files
-        ended = await child.utterances()
+        ended = await child.utterances() - earlier
         await child.crowd.hang_up(callers, Ending.STOP)
         await child.until_empty()
         figures = _figures(state, [(at, look.since(before)) for at, look in looks])

@@ -30,7 +30,8 @@ async def test_streaming_calls_are_measured(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.slow
 async def test_speech_without_a_pause_is_cut_for_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_memory, "SPEAKING_SHARE", 100)
+    monkeypatch.setattr(bench_memory, "WARM_SPEAKING_S", 1.0)
+    monkeypatch.setattr(bench_memory, "REFUSING_S", 0.1)
     (state,) = (state for state in STATES if state.speaks)
     row = await measure(state, calls=2)
     assert row["errors"] == {}
