@@ -16,6 +16,7 @@ __all__ = [
     "CallControl",
     "CallSnapshot",
     "CallState",
+    "MediaSocket",
     "Outcome",
     "Participant",
     "StartRequest",
@@ -125,6 +126,16 @@ class CallSnapshot:
     sockets: int
     transcripts: int
     tracks: tuple[TrackSnapshot, ...]
+
+
+class MediaSocket(Protocol):
+    """The socket of a stream, as far as the registry needs it."""
+
+    def displace(self) -> None:
+        """Close normally (1000): a newer stream has taken this one's tracks."""
+
+    def read_now(self) -> None:
+        """Take all that has come up to now."""
 
 
 class CallControl(Protocol):

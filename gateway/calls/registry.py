@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -18,7 +18,7 @@ from gateway._native import track as track_kernel
 from gateway.calls.call import Call, Stream
 from gateway.calls.ledger import Ledger
 from gateway.calls.messages import Start
-from gateway.calls.model import CallSnapshot, CallState, Outcome, StartRequest, Status, pending, unknown
+from gateway.calls.model import CallSnapshot, CallState, MediaSocket, Outcome, StartRequest, Status, pending, unknown
 from gateway.calls.transcription import Conversations, Transcription
 from gateway.clock import monotonic_ms
 from gateway.config import LimitSettings
@@ -27,7 +27,7 @@ from gateway.errors import RequestError
 from gateway.participants import Track
 from gateway.speech.stage import SpeechStage
 
-__all__ = ["MediaSocket", "Registry"]
+__all__ = ["Registry"]
 
 log = structlog.get_logger(__name__)
 
@@ -39,16 +39,6 @@ STOP_WAIT_S = 2.0
 
 PARTING_S = 60.0
 """How long after a hang-up one stop request still gets its summary."""
-
-
-class MediaSocket(Protocol):
-    """The socket of a stream, as far as the registry needs it."""
-
-    def displace(self) -> None:
-        """Close normally (1000): a newer stream has taken this one's tracks."""
-
-    def read_now(self) -> None:
-        """Take all that has come up to now."""
 
 
 class Registry:
@@ -129,6 +119,11 @@ class Registry:
             call.completed_at_ms = monotonic_ms()
         self._calls.note(call)
         owed = transcribing and not call.pending
+        if self._settled(call, finishing):
+            # Here and now: with thousands who hang up at once, what is done later is done for all in one turn.
+            self._forget(finishing)
+            self._conclude(call, last=last, owed=owed and last)
+            return
         parting = self._part(call, finishing, last=last, owed=owed and last)
         if last:
             self._end(call, parting, "hang-up")
@@ -147,8 +142,19 @@ class Registry:
             del self._partings[call]
 
     async def _part(self, call: Call, finishing: list[Transcription], *, last: bool, owed: bool) -> None:
-        """What follows a hang-up: transcribe what is in flight, keep the summary that is owed to a later stop."""
+        """What follows a hang-up: transcribe what is in flight, then :meth:`_conclude`."""
         await self._finish(call, finishing)
+        self._conclude(call, last=last, owed=owed)
+
+    def _settled(self, call: Call, closed: list[Transcription]) -> bool:
+        """Whether nothing of the call is in flight, and nobody is about to wait for any of it."""
+        if call.pending or call in self._flushing or call in self._partings:
+            return False
+        delivered = not call.recorded or self._conversations.of(call).drained
+        return delivered and all(transcription.finished for transcription in closed)
+
+    def _conclude(self, call: Call, *, last: bool, owed: bool) -> None:
+        """All of a stream that has ended is transcribed: keep the summary that is owed to a later stop."""
         if owed and call.state is not CallState.TRANSCRIBING:
             call.parting = call.participants(summary=True)
             call.parted_at_ms = monotonic_ms()
@@ -327,11 +333,7 @@ class Registry:
         return closed
 
     async def _finish(self, call: Call, closed: list[Transcription]) -> None:
-        """Wait until what is in flight on closed tracks is transcribed and delivered, 2 s at the most.
-
-        Tracks of the call that were closed before and are not done yet, by the other socket's end say, are waited for
-        as well.
-        """
+        """Wait until what is in flight on closed tracks, now or before, is transcribed and delivered; 2 s at most."""
         flushing = self._flushing.setdefault(call, set())
         flushing.update(closed)
         try:
@@ -347,10 +349,14 @@ class Registry:
             for transcription in closed:
                 if transcription.when_read(partial(self._flushed, call, transcription)):
                     self._flushed(call, transcription)
-                key = transcription.stream, transcription.track
-                # A new start may have taken its place.
-                if self._transcriptions.get(key) is transcription:
-                    del self._transcriptions[key]
+            self._forget(closed)
+
+    def _forget(self, closed: list[Transcription]) -> None:
+        for transcription in closed:
+            key = transcription.stream, transcription.track
+            # A new start may have taken its place.
+            if self._transcriptions.get(key) is transcription:
+                del self._transcriptions[key]
 
     def _flushed(self, call: Call, transcription: Transcription) -> None:
         """The track's queue has been read: a start may open its gate, which empties it."""

@@ -173,6 +173,11 @@ class Transcription:
         """Begin to transcribe; the track's gate has just been opened."""
         self._open = speech.open(self._media, self, self._options)
 
+    @property
+    def finished(self) -> bool:
+        """Whether :meth:`finish` would return at once."""
+        return self._read.is_set() and (self._open is None or self._open.done.done())
+
     async def finish(self, speech: SpeechStage | None) -> None:
         """Return when everything said before the gate was closed has its text."""
         await self.read_out(speech)

@@ -270,6 +270,11 @@ class CallDelivery:
         item = _Item(transcript, terms) if transcript is not None and transcript.text.strip() else None
         self._release(self._sequencer.resolve(sequence, item, asyncio.get_running_loop().time()))
 
+    @property
+    def drained(self) -> bool:
+        """Whether :meth:`drain` has nothing to wait for."""
+        return not (self._sequencer.pending or self._outgoing)
+
     async def drain(self, timeout: float) -> bool:
         """Wait until every utterance that has ended is committed and handed to the webhook; False if time ran out.
 
@@ -277,7 +282,7 @@ class CallDelivery:
         """
         try:
             async with asyncio.timeout(timeout):
-                while self._sequencer.pending or self._outgoing:
+                while not self.drained:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:

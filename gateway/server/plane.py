@@ -1,7 +1,7 @@
 """The tick: native calls read the media sockets in rounds, then each socket's events are handled.
 
 A tick reads a slice of the sockets, of so many sockets and bytes at the most, and handles the events that there are for
-a few milliseconds; what is left has its turn in the next tick, after requests and whatever else waits. When ticks come
+a millisecond; what is left has its turn in the next tick, after requests and whatever else waits. When ticks come
 is told by :mod:`gateway.server.rhythm`. Without media sockets there is none: an idle gateway sleeps.
 
 Sockets under in-process TLS are read at the end of a round (:mod:`gateway.server.tls`). Without kernels
@@ -38,8 +38,11 @@ SLICE_SOCKETS = 512
 SLICE_BYTES = 1 << 20
 """What one tick reads: about 3 ms of either. 3,000 calls bring 1.3 MB in 40 ms."""
 
-DRAIN_S = 0.004
-"""How long a tick handles events; each socket has its own bound too (``connection.MAX_EVENTS``)."""
+DRAIN_S = 0.001
+"""How long a tick handles events; each socket has its own bound too (``connection.MAX_EVENTS``).
+
+A request takes several turns of the loop. While thousands hang up each turn has such a tick, and what follows from it.
+"""
 
 EARLY_S = 0.001
 """uvloop's timers count milliseconds: one that comes this much early has come."""

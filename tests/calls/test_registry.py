@@ -9,6 +9,7 @@ import os
 import sys
 import termios
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +20,7 @@ from gateway._native import plane as kernel
 from gateway._native.track_py import Track as Twin
 from gateway.calls import ledger
 from gateway.calls import registry as module
+from gateway.calls.call import Call
 from gateway.calls.model import CallState
 from gateway.server.connection import MediaConnection
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
@@ -267,3 +269,50 @@ async def test_completed_calls_are_forgotten_in_time(customer: Customer, monkeyp
     async with Twilio.connected(url) as twilio:
         await twilio.settle()
         assert [key[1] for key in customer.gateway.registry._calls._calls] == [twilio.call_sid]
+
+
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="the tick exists compiled only")
+@pytest.mark.parametrize("started", [False, True])
+async def test_hang_ups_are_done_with_where_they_are_read(
+    customer: Customer, monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    """Nothing is left for another turn, where what thousands left would come at once."""
+    monkeypatch.setattr("gateway.server.plane.DRAIN_S", 0.0)
+    plane, registry = customer.gateway.plane, customer.gateway.registry
+    completed: list[str] = []
+    in_a_tick: list[int] = []
+    complete, drain = registry._conversations.complete, plane._drain
+
+    def on_complete(call: Call, reason: str) -> None:
+        completed.append(call.guid)
+        complete(call, reason)
+
+    def on_drain() -> None:
+        before = len(completed)
+        drain()
+        in_a_tick.append(len(completed) - before)
+        assert not registry._tasks
+
+    monkeypatch.setattr(registry._conversations, "complete", on_complete)
+    monkeypatch.setattr(plane, "_drain", on_drain)
+    async with AsyncExitStack() as stack:
+        callers = [
+            await stack.enter_async_context(Twilio.connected(await customer.stream_url(), tracks=["inbound"]))
+            for _ in range(5)
+        ]
+        for twilio in callers:
+            await twilio.settle()
+            if started:
+                assert (await customer.start(twilio.call_sid))[0] == 200
+                await twilio.media(100)
+                await twilio.settle()
+        for twilio in callers:
+            twilio.socket.transport.abort()
+        await asyncio.wait_for(plane.emptied(), 10)
+    assert sorted(completed) == sorted(twilio.call_sid for twilio in callers)
+    assert (sum(in_a_tick), max(in_a_tick)) == (5, 1)
+    for twilio in callers:
+        status, body = await customer.stop(twilio.call_sid)
+        assert status == (200 if started else 409)
+        if started:
+            assert body["autotranscribeResponse"]["customer"]["summary"]["audioDurationMs"] == 20
