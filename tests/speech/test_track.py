@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import itertools
+import tracemalloc
 from collections.abc import Iterable
 
 import numpy as np
@@ -129,6 +131,28 @@ def test_a_pause_is_told_with_the_audio_up_to_it_and_taken_back_when_speech_goes
     shared = min(len(last.pcm), len(segment.pcm))
     assert shared >= 8 * (640 + 192 + 640)
     assert np.array_equal(last.pcm[:shared], segment.pcm[:shared])
+
+
+def test_an_utterance_that_waits_is_in_memory_once() -> None:
+    line = Line(verdict=None)
+    line.place(quiet(320))
+    line.work()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(7):
+            line.place(tone(480))
+            line.work()
+        line.place(quiet(192))
+        line.work()
+        # The guess at the pause waits, and the utterance is open.
+        (pause,) = line.pauses
+        assert isinstance(pause, Pause)
+        assert len(pause.ulaw) > 8 * 7 * 480
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 1.4 * len(pause.ulaw)
+    finally:
+        tracemalloc.stop()
 
 
 def test_nothing_said_nothing_found() -> None:
