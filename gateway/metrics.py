@@ -19,6 +19,7 @@ _LATENCY = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 5.0)
 # Front door
 SOCKETS = Gauge("gateway_sockets", "Media sockets open", registry=REGISTRY)
 UPGRADES = Counter("gateway_upgrades_total", "Media upgrades by result", ["result"], registry=REGISTRY)
+TLS_FAILED = Counter("gateway_tls_failed_total", "TLS handshakes that failed", registry=REGISTRY)
 HTTP_REQUESTS = Counter("gateway_http_requests_total", "API requests", ["route", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram("gateway_http_request_seconds", "Time to answer", ["route"], registry=REGISTRY)
 

@@ -96,9 +96,7 @@ class MediaConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._services.plane.add(self)
         if self._direct and self._under is not None:
-            sealed = SealedSocket(self._under, self._reader, self)
-            self._transport.set_protocol(sealed)
-            self._services.plane.register_sealed(sealed)
+            self._services.plane.register_sealed(SealedSocket(self._transport, self._under, self._reader, self))
         elif self._direct:
             self._transport.pause_reading()
             fd = transport.get_extra_info("socket").fileno()

@@ -27,7 +27,7 @@ from gateway.errors import RequestError
 from gateway.server.connection import MediaConnection
 from gateway.server.handshake import Doorkeeper, RefusedError, upgrade_answer
 from gateway.server.services import ConnectionServices
-from gateway.server.tls import Door
+from gateway.server.tls import Door, Failures
 
 __all__ = [
     "BACKLOG",
@@ -105,7 +105,7 @@ class _HeadGuard(RequestHandler):
             self._head_done()
             return
         # The handler's task waits for a head, or has yet to begin; else these bytes are a body's, or wait their turn.
-        if self._request_count and self._waiter is None:
+        if self._request_count and (self._waiter is None or self._waiter.done()):
             return
         if self._head_timer is None:
             self._await_head()
@@ -218,7 +218,8 @@ class MediaRoute:
             raise RequestError(status, f"{status}-01", message)
         handler = request.protocol
         transport = handler.transport
-        if transport is None:
+        # Between the end of TLS and the handler's being told lies a turn of the loop.
+        if transport is None or transport.get_extra_info("socket") is None:
             return _HandedOver(status=101)
         metrics.UPGRADES.labels("accepted").inc()
         under = handler.under if isinstance(handler, _HeadGuard) else None
@@ -279,9 +280,10 @@ def _descriptors_left(transport: asyncio.Transport | None) -> bool:
     taken, by whatever it be.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if transport is None or soft == resource.RLIM_INFINITY:
+    socket = None if transport is None else transport.get_extra_info("socket")
+    if socket is None or soft == resource.RLIM_INFINITY:
         return True
-    number: int = transport.get_extra_info("socket").fileno()
+    number: int = socket.fileno()
     return number + RESERVED_DESCRIPTORS < soft
 
 
@@ -294,5 +296,5 @@ async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLCo
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - set by setup()
     front = FrontServer(runner.server)
-    make = front if context is None else functools.partial(Door, context, TLS_HANDSHAKE_S, front)
+    make = front if context is None else functools.partial(Door, context, TLS_HANDSHAKE_S, Failures(), front)
     return await asyncio.get_running_loop().create_server(make, host, port, backlog=BACKLOG, reuse_address=True)

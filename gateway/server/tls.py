@@ -18,21 +18,28 @@ from typing import Any, Protocol, cast
 import structlog
 import uvloop.loop
 
+from gateway import metrics
 from gateway._native.plane_py import Reader
 from gateway.clock import monotonic_ms
 
-__all__ = ["SLICE_S", "Door", "HttpProtocol", "SealedSocket", "SealedSockets"]
+__all__ = ["SLICE_S", "Door", "Failures", "HttpProtocol", "SealedSocket", "SealedSockets"]
 
 log = structlog.get_logger(__name__)
 
 # Its stubs leave it out.
 SSLProtocol: Any = vars(uvloop.loop)["SSLProtocol"]
 
+NEVER = 1 << 30
+"""A mark that what waits to be decrypted never reaches: uvloop would read the descriptor again when it has fallen."""
+
 BUDGET = 64 * 1024
 """Most bytes taken off a socket at a time; what comes faster waits in the kernel, and then with the peer."""
 
 SLICE_S = 0.005
 """After so long the loop gets its turn before more sockets are read."""
+
+TELL_S = 10.0
+"""How often failed handshakes are told of."""
 
 CATCH_UP_READS = 16
 """Most reads of one socket before a start or stop."""
@@ -50,18 +57,48 @@ class HttpProtocol(Protocol):
         """The handshake is done."""
 
 
+class Failures:
+    """Counts handshakes that failed, and tells of them now and then: plain HTTP, old TLS, another authority's trust."""
+
+    def __init__(self) -> None:
+        self._told_at = -TELL_S
+        self._untold = 0
+
+    def note(self, error: BaseException) -> None:
+        """A handshake has failed; a peer that only hangs up, as who asks whether a port is open, is no news."""
+        if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+            return
+        metrics.TLS_FAILED.inc()
+        self._untold += 1
+        now = time.monotonic()
+        if now - self._told_at >= TELL_S:
+            log.warning("TLS handshakes failed", count=self._untold, last=_reason(error))
+            self._told_at, self._untold = now, 0
+
+
+def _reason(error: BaseException) -> str:
+    """OpenSSL's name of what went wrong; it quotes nothing of the peer's."""
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason)
+    return "timed out" if isinstance(error, ConnectionAbortedError) else type(error).__name__
+
+
 class Door(asyncio.Protocol):
     """Puts TLS onto a new connection, and HTTP onto that, which is told what lies under TLS.
 
     Args:
         context: the server's certificate.
         seconds: how long the handshake may take.
+        failures: told of every handshake that fails.
         handler: makes what reads HTTP.
     """
 
-    def __init__(self, context: ssl.SSLContext, seconds: float, handler: Callable[[], HttpProtocol]) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, seconds: float, failures: Failures, handler: Callable[[], HttpProtocol]
+    ) -> None:
         self._context = context
         self._seconds = seconds
+        self._failures = failures
         self._handler = handler
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,16 +108,24 @@ class Door(asyncio.Protocol):
         handler = self._handler()
         handler.under = under
         # What uvloop itself does for a server with a context. `start_tls` may lose the client's first bytes.
+        loop = asyncio.get_running_loop()
+        shaken = loop.create_future()
+        shaken.add_done_callback(self._shaken)
         layer = SSLProtocol(
-            asyncio.get_running_loop(),
+            loop,
             handler,
             self._context,
-            None,
+            shaken,
             server_side=True,
             ssl_handshake_timeout=self._seconds,
         )
         under.set_protocol(layer)
         layer.connection_made(under)
+
+    def _shaken(self, shaken: asyncio.Future[None]) -> None:
+        error = None if shaken.cancelled() else shaken.exception()
+        if error is not None:
+            self._failures.note(error)
 
 
 class SealedOwner(Protocol):
@@ -100,37 +145,42 @@ class SealedSocket(asyncio.BufferedProtocol):
     """Below a media socket: what it gets from TLS goes to its reader; the loop does not read it, the tick does.
 
     Args:
+        above: the transport that TLS gives, whose protocol this becomes.
         under: the transport under TLS.
         reader: gets what was decrypted.
         owner: handles the reader's events.
     """
 
-    def __init__(self, under: asyncio.Transport, reader: Reader, owner: SealedOwner) -> None:
+    def __init__(self, above: asyncio.Transport, under: asyncio.Transport, reader: Reader, owner: SealedOwner) -> None:
         self._under = under
-        self._layer = cast(asyncio.BufferedProtocol, under.get_protocol())
+        self._layer: asyncio.BufferedProtocol | None = cast(asyncio.BufferedProtocol, under.get_protocol())
         self._fd: int = under.get_extra_info("socket").fileno()
         self.reader = reader
         self._owner = owner
+        above.set_protocol(self)
+        # Much may wait from before the 101. asyncio's transports have no such limits.
+        cast(Any, above).set_read_buffer_limits(NEVER, NEVER)
         under.pause_reading()
 
     def receive(self) -> bool:
         """Take what has come, and handle it; while events wait nothing is read. Whether there may be more."""
         # DANGER: what closes a descriptor marks its transport first, and only then may another socket get its number.
-        if self._under.is_closing() or self.reader.dead:
+        layer = self._layer
+        if layer is None or self._under.is_closing() or self.reader.dead:
             return False
         if self.reader.pending:
             self._owner.drain()
             if self.reader.pending:
                 return False
         try:
-            got = os.readv(self._fd, (cast(memoryview, self._layer.get_buffer(BUDGET))[:BUDGET],))
+            got = os.readv(self._fd, (cast(memoryview, layer.get_buffer(BUDGET))[:BUDGET],))
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
             self._end(error.errno or 0)
             return False
         if got:
-            self._layer.buffer_updated(got)
+            layer.buffer_updated(got)
         else:
             self._end(0)
         return got == BUDGET
@@ -138,6 +188,10 @@ class SealedSocket(asyncio.BufferedProtocol):
     def _end(self, errno: int) -> None:
         self.reader.set_eof(errno)
         self._owner.drain()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._under.abort()
 
     def release(self) -> None:
         """The loop reads again, for what TLS says at the end."""
@@ -159,6 +213,8 @@ class SealedSocket(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
+        # uvloop's TLS keeps this one's methods: a circle.
+        self._layer = None
         self._owner.connection_lost(exc)
 
 
@@ -209,5 +265,7 @@ def _receive(socket: SealedSocket) -> bool:
     try:
         return socket.receive()
     except Exception:
+        # Once: what fails in TLS or on the descriptor would fail at every tick.
         log.exception("media socket failed")
+        socket.abort()
         return False

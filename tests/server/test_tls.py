@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -14,8 +15,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
@@ -24,9 +27,11 @@ from gateway._native import plane as kernel
 from gateway.server import connection as connections
 from gateway.server import tls
 from gateway.server.connection import MediaConnection
+from gateway.server.handshake import Doorkeeper
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 from tests.server.test_connection import frame
 from tests.server.test_front import make_certificate, upgrade_raw
+from tests.server.test_tidy import circles
 
 RECORD = 16 * 1024
 """Most plaintext of a TLS record."""
@@ -289,3 +294,221 @@ async def test_many_handshakes_at_once(secure: Secure) -> None:
 
     await asyncio.gather(*(one() for _ in range(40)))
     await emptied(secure)
+
+
+async def raw(secure: Secure, hello: bytes) -> bytes:
+    """What a peer gets that says this instead of a TLS hello."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", secure.customer.gateway.port)
+    try:
+        writer.write(hello)
+        return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.transport.abort()
+
+
+def failed() -> float:
+    return metrics.REGISTRY.get_sample_value("gateway_tls_failed_total") or 0.0
+
+
+async def test_what_is_not_tls_is_told_once_and_counted(secure: Secure) -> None:
+    before = failed()
+    token = secure.url.rpartition("/")[2]
+    with capture_logs() as told:
+        for _ in range(20):
+            await raw(secure, f"GET /twilio-media/{token} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
+        await raw(secure, os.urandom(3) + bytes(400))
+    assert failed() - before == 21
+    (line_,) = [one for one in told if one["event"] == "TLS handshakes failed"]
+    assert line_["last"] == "HTTP_REQUEST"
+    assert token not in str(told)
+    async with line(secure) as (reader, writer):
+        await answered(reader, writer)
+
+
+async def test_a_peer_that_only_looks_whether_the_port_is_open_is_no_news(secure: Secure) -> None:
+    before = failed()
+    with capture_logs() as told:
+        reader, writer = await asyncio.open_connection("127.0.0.1", secure.customer.gateway.port)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.transport.abort()
+    assert failed() == before
+    assert not told
+
+
+async def test_no_hello_in_time_is_the_end(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a hello that comes byte by byte is none until it is whole."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    loop = asyncio.get_running_loop()
+    told = tls.Failures()
+    made: list[object] = []
+
+    def never() -> tls.HttpProtocol:
+        protocol = Recorder()
+        monkeypatch.setattr(protocol, "connection_made", made.append)
+        return protocol
+
+    server = await loop.create_server(lambda: tls.Door(context, 0.05, told, never), "127.0.0.1", 0)
+    with capture_logs() as logs:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        for byte in b"\x16\x03\x01\x02\x00\x01":
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.transport.abort()
+    server.close()
+    assert not made
+    assert [one["last"] for one in logs] == ["timed out"]
+
+
+class Recorder(asyncio.Protocol):
+    """What would read HTTP."""
+
+    under: asyncio.Transport | None = None
+
+
+async def test_a_hello_byte_by_byte_is_a_hello(secure: Secure) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = secure.context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", secure.customer.gateway.port)
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            for byte in outgoing.read():
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0)
+            incoming.write(await reader.read(65536))
+    client.write(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n")
+    for byte in outgoing.read():
+        writer.write(bytes([byte]))
+    while True:
+        incoming.write(await reader.read(65536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            answer = client.read(65536)
+            break
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    writer.transport.abort()
+
+
+def handlers_of(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What reads HTTP, of each connection from now on."""
+    handlers: list[Any] = []
+    made = tls.Door.connection_made
+
+    def recording(self: tls.Door, transport: asyncio.BaseTransport) -> None:
+        handler = self._handler()
+        handlers.append(handler)
+        self._handler = lambda: handler
+        made(self, transport)
+
+    monkeypatch.setattr(tls.Door, "connection_made", recording)
+    return handlers
+
+
+async def test_tls_that_ends_while_the_token_is_looked_at_leaves_no_socket(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the one turn of the loop in which uvloop's TLS is gone and the request's handler does not know."""
+    handlers = handlers_of(monkeypatch)
+    admit = Doorkeeper.admit
+    looked = asyncio.Event()
+
+    async def late(*args: Any) -> Any:
+        principal = await admit(*args)
+        (handler,) = handlers
+        transport = handler.transport
+        handler.under.abort()
+        while transport.get_extra_info("socket") is not None:
+            await asyncio.sleep(0)
+        assert handler.transport is transport
+        looked.set()
+        return principal
+
+    monkeypatch.setattr(Doorkeeper, "admit", late)
+    with capture_logs() as told:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            async with line(secure):
+                pass
+        async with asyncio.timeout(10):
+            await looked.wait()
+            while handlers[0].transport is not None:
+                await asyncio.sleep(0)
+    assert len(secure.customer.gateway.plane) == 0
+    assert not [one for one in told if one["log_level"] == "error"]
+
+
+async def test_much_sent_ahead_of_the_answer_leaves_the_socket_to_the_tick(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp has stopped reading, then uvloop's TLS has: the loop must not read again when that has been decrypted."""
+    handlers = handlers_of(monkeypatch)
+    admit = Doorkeeper.admit
+    full = asyncio.Event()
+
+    async def late(*args: Any) -> Any:
+        await full.wait()
+        return await admit(*args)
+
+    monkeypatch.setattr(Doorkeeper, "admit", late)
+    before = counted()
+    reader, writer = await asyncio.open_connection("127.0.0.1", secure.customer.gateway.port, ssl=secure.context)
+    protocol = ClientProtocol(parse_uri(secure.url))
+    protocol.send_request(protocol.connect())
+    writer.write(b"".join(protocol.data_to_send()) + hello(new_sid("CA"), new_sid("MZ")))
+    many = 1_500
+    writer.write(frame(1, b'{"event":"other","more":"%s"}' % (b"x" * 1000)) * many)
+    async with asyncio.timeout(10):
+        while not handlers or handlers[0].under is None or handlers[0].under.is_reading():
+            await asyncio.sleep(0)
+    full.set()
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    await answered(reader, writer)
+    under = only(secure)._under
+    assert under is not None
+    assert under.is_reading() is not kernel.HAS_PLANE
+    writer.transport.abort()
+    await emptied(secure)
+    assert counted() - before == many + 2
+
+
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="the tick reads")
+async def test_a_socket_whose_tls_breaks_inside_is_ended_once(secure: Secure) -> None:
+    class Broken:
+        def get_buffer(self, sizehint: int) -> memoryview:
+            raise MemoryError
+
+    async with line(secure) as (reader, writer), line(secure) as (other_reader, other_writer):
+        await answered(reader, writer)
+        await answered(other_reader, other_writer)
+        sealed = next(iter(secure.customer.gateway.plane._sealed._sockets.values()))
+        sealed._layer = Broken()  # type: ignore[assignment]  # breaks
+        with capture_logs() as told, contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        assert len([one for one in told if one["event"] == "media socket failed"]) == 1
+        await answered(other_reader, other_writer)
+    await emptied(secure)
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+async def test_a_socket_that_ends_leaves_nothing_to_the_collector(secure: Secure, ending: str) -> None:
+    async def one() -> None:
+        async with line(secure) as (reader, writer):
+            writer.write(hello(new_sid("CA"), new_sid("MZ")))
+            await answered(reader, writer)
+            if ending == "close":
+                writer.close()
+                await writer.wait_closed()
+        await emptied(secure)
+
+    await one()
+    with circles() as found:
+        for _ in range(5):
+            await one()
+    assert not found["SealedSocket"], found
+    assert not found["MediaConnection"], found
