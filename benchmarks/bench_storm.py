@@ -3,10 +3,10 @@
 A gateway without a model on one core carries some calls that stream; from the other core 2,000 sockets connect within
 5 s, send their ``start``, are started through the API, and all hang up in the same instant: in one round by the end of
 their TCP connections, in the next by resets. Of several rounds that is told in which this process was the least late;
-what any of them lost is told. Meanwhile somebody asks for a stream URL twenty times a second. Each upgrade counts from
-when it was due, whatever became of those before it. At last the calls that streamed all along stop, and every message
-of theirs must have been counted. Once more with in-process TLS, fewer sockets, and fewer calls, since their sender
-writes through Python there.
+what any of them lost is told. Meanwhile another process asks for a stream URL 50 times a second. Each upgrade counts
+from when it was due, whatever became of those before it. At last the calls that streamed all along stop, and every
+message of theirs must have been counted. Once more with in-process TLS, fewer sockets, and fewer calls, since their
+sender writes through Python there.
 
     python -m benchmarks.bench_storm [--sockets 2000] [--seconds 5] [--carried 300] [--tls-sockets 500]
                                      [--tls-carried 20] [--rounds 2] [--json] [--keep]
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -26,7 +25,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ import uvloop
 
 from benchmarks import counters
 from benchmarks.__main__ import machine
+from benchmarks.asking import Asking
 from benchmarks.bench_calls import SAMPLE, free_port, gateway
 from benchmarks.counters import Metrics
 from benchmarks.crowd import Caller, Crowd, Ending
@@ -44,14 +44,13 @@ from benchmarks.pacer import Pacer, percentile
 from benchmarks.tally import Spread
 from benchmarks.voice import Sound
 from benchmarks.wire import sound
-from gateway.errors import GatewayError
 from gateway.peers import recording as recordings
 from gateway.peers.client import GatewayClient
 
 __all__ = ["Storm", "main", "measure", "table"]
 
 RESULT = Path(__file__).parent / "results" / "storm.json"
-ASK_S = 0.05
+ASK_S = 0.02
 LOOK_S = 0.05
 GONE_S = 20.0
 """How long hung-up calls may take until they are over."""
@@ -73,40 +72,18 @@ class Storm:
     seed: int = 1
 
 
-@dataclass(slots=True)
-class _Asking:
-    """Somebody who asks for stream URLs all the time, and how long each took."""
-
-    client: GatewayClient
-    taken: list[float] = field(default_factory=list)
-    failed: int = 0
-
-    async def run(self) -> None:
-        while True:
-            begun = time.monotonic()
-            try:
-                await self.client.stream_url()
-                self.taken.append((time.monotonic() - begun) * 1000)
-            except GatewayError:
-                self.failed += 1
-            await asyncio.sleep(max(0.0, ASK_S - (time.monotonic() - begun)))
-
-    def spread(self) -> dict[str, float]:
-        """Of what was asked since the last time."""
-        taken, self.taken = self.taken, []
-        return asdict(Spread.of(taken))
-
-
 class _Run:
     """One gateway, what it carries, and its rounds."""
 
-    def __init__(self, storm: Storm, pid: int, client: GatewayClient, pacer: Pacer, crowd: Crowd) -> None:
+    def __init__(
+        self, storm: Storm, pid: int, client: GatewayClient, pacer: Pacer, crowd: Crowd, asking: Asking
+    ) -> None:
         self._storm = storm
         self._pid = pid
         self._client = client
         self._pacer = pacer
         self._crowd = crowd
-        self._asking = _Asking(client)
+        self._asking = asking
 
     async def run(self, speech: Sound) -> dict[str, Any]:
         first = await self._client.metrics()
@@ -117,13 +94,8 @@ class _Run:
         await asyncio.sleep(SETTLE_S)
         self._crowd.upgrades_ms.clear()
         self._crowd.late_ms.clear()
-        asking = asyncio.create_task(self._asking.run())
-        try:
+        async with self._asking:
             found = [await self._round(ending) for ending in ENDINGS * self._storm.rounds]
-        finally:
-            asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking
         await self._crowd.hang_up(carried, Ending.STOP)
         await self._until(0)
         await asyncio.sleep(SETTLE_S)
@@ -142,17 +114,16 @@ class _Run:
     async def _round(self, ending: Ending) -> dict[str, Any]:
         storm, crowd = self._storm, self._crowd
         before, resident = await self._client.metrics(), held(self._pid).rss
-        self._asking.spread()
+        begun = time.monotonic()
         callers = await crowd.open(storm.sockets, storm.seconds)
-        opened, asked = await self._client.metrics(), self._asking.spread()
+        opened, asked = await self._client.metrics(), self._asked(begun)
         starts = await crowd.start(callers)
         await self._until(storm.carried + len(callers))
         full, started = held(self._pid).rss, await self._client.metrics()
-        self._asking.spread()
         begun = time.monotonic()
         gone = await self._hang_up(callers, ending)
         took = time.monotonic() - begun
-        over, ended = await self._client.metrics(), self._asking.spread()
+        over, ended = await self._client.metrics(), self._asked(begun)
         await asyncio.sleep(SETTLE_S)
         upgrades, late = crowd.upgrades_ms[:], crowd.late_ms[:]
         crowd.upgrades_ms.clear()
@@ -173,6 +144,9 @@ class _Run:
             "kibPerCall": round((full - resident) / max(1, len(callers)), 1),
             "leftKibPerCall": round((held(self._pid).rss - resident) / max(1, len(callers)), 1),
         }
+
+    def _asked(self, begun: float) -> dict[str, float]:
+        return asdict(Spread.of(self._asking.between(begun, time.monotonic())))
 
     async def _hang_up(self, callers: list[Caller], ending: Ending) -> bool:
         await self._crowd.hang_up(callers, ending)
@@ -210,7 +184,9 @@ async def _gateway(storm: Storm, core: int | None) -> AsyncIterator[_Run]:
                 GatewayClient(url, key["apiId"], key["apiSecret"], context) as client,
                 Pacer(native=not storm.tls) as pacer,
             ):
-                yield _Run(storm, process.pid, client, pacer, Crowd(client, pacer, context, storm.seed))
+                cert = str(certificate.cert) if certificate is not None else None
+                asking = Asking(url, key["apiId"], key["apiSecret"], ASK_S, cert)
+                yield _Run(storm, process.pid, client, pacer, Crowd(client, pacer, context, storm.seed), asking)
 
 
 async def measure(storm: Storm, core: int | None = None) -> dict[str, Any]:
