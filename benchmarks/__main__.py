@@ -41,8 +41,10 @@ def machine() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks that were asked for; the number of those that failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", nargs="*", choices=[*names(), []], help="which; all if none is named")
+    parser.add_argument("name", nargs="*", metavar="NAME", help=f"{', '.join(names())}; all if none is named")
     chosen = parser.parse_args(arguments).name or names()
+    if unknown := [name for name in chosen if name not in names()]:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(names())}")
     print(machine(), flush=True)
     failed = 0
     for name in chosen:

@@ -98,6 +98,18 @@ class Plan:
             raise UsageError(f"--together {self.together}: must be 1 to {MAX_TOGETHER} frames")
         if not 0 <= self.manner.drop <= 1:
             raise UsageError(f"--gaps {self.manner.drop}: must be 0 to 1")
+        manner = self.manner
+        times = {
+            "--first-timestamp": manner.first_timestamp_ms or 0,
+            "--jitter": manner.jitter_ms,
+            "--stall-at": manner.stall_at_ms,
+            "--stall": manner.stall_ms,
+        }
+        for option, ms in times.items():
+            if not 0 <= ms <= MAX_SECONDS * 1000:
+                raise UsageError(f"{option}: {ms} ms must be 0 to {MAX_SECONDS * 1000}")
+        if manner.stall_at_ms and (not manner.stall_ms or manner.stall_at_ms >= self.duration * 1000):
+            raise UsageError("--stall-at: must lie within --duration, and --stall tells for how long")
 
     @property
     def native(self) -> bool:
@@ -161,6 +173,7 @@ class Load:
         self._on_progress = on_progress
         self._live = 0
         self._done = 0
+        self._gone = False
         self._errors: Counter[str] = Counter()
         self._samples: list[Sample] = []
         self._sampled_sent = 0
@@ -286,9 +299,14 @@ class Load:
         deadline = time.monotonic() + SETTLE_SECONDS
         posts = -1
         while True:
-            await self._sample()
+            try:
+                await self._sample()
+                self._gone = False
+            except GatewayError:
+                self._gone = True  # what was counted before is told all the same
             counted = self._grown().get(counters.MESSAGES, 0.0)
-            if (counted >= self.sent and posts == self.tally.posts) or time.monotonic() > deadline:
+            settled = counted >= self.sent and posts == self.tally.posts and not self._gone
+            if settled or time.monotonic() > deadline:
                 return
             posts = self.tally.posts
             await asyncio.sleep(SETTLE_SECONDS / 10)
@@ -297,7 +315,7 @@ class Load:
         grown = self._grown()
         counted, dropped = int(grown.get(counters.MESSAGES, 0.0)), counters.dropped(grown)
         steady = self._steady()
-        begin, end = (steady["begin"], steady["end"]) if steady else (0.0, math.inf)
+        begin, end = (steady["begin"], steady["end"]) if steady else (math.inf, -math.inf)
         pacing = self._pacing(steady is not None)
         bad = self._bad(counted, dropped, pacing["p99"])
         return {
@@ -338,6 +356,7 @@ class Load:
             (f"void: this generator was {late:.1f} ms late at the 99th percentile", late > VOID_PACING_MS),
             (f"{self.sent - counted} of {self.sent} messages not counted by the gateway", counted != self.sent),
             ("the gateway dropped or failed something", bool(dropped)),
+            ("the gateway did not answer at the end: its counters are of before", self._gone),
             ("calls failed", bool(self._errors.keys() - failed)),
             ("probes failed", bool(failed)),
             ("transcripts wrong or twice", bool(self.tally.problems)),

@@ -69,6 +69,7 @@ def loadtest(
     The gateway must run with GATEWAY_WEBHOOK__URL=http://127.0.0.1:PORT/webhook. Exit code 1 if anything was lost,
     dropped or wrong, or if this process itself could not keep time.
     """
+    client.check_url(url)
     if not allow_remote and not client.is_loopback(url):
         raise UsageError(f"--url {url}: not this machine; give --allow-remote if that gateway is yours to load")
     key = client.credentials(url, api_id, api_secret)
@@ -92,7 +93,7 @@ def loadtest(
     if as_json:
         print_json(report)
     else:
-        out.print(_table(report))
+        out.print(_table(report, transcripts and not gated))
     for reason in report["bad"]:
         err.print("[red]not good:[/]", reason, soft_wrap=True)
     if not report["ok"]:
@@ -122,19 +123,22 @@ def _standing(now: Progress) -> Table:
     return table
 
 
-def _table(report: dict[str, Any]) -> Table:
+def _table(report: dict[str, Any], awaited: bool) -> Table:
     latency, calls, messages = report["latencyMs"], report["calls"], report["messages"]
     offset = report["endOffsetMs"]
     per_call, pacing = report["utterancesPerCall"], report["pacingMs"]
+    spoken = {
+        "latency": f"p50 {latency['p50']:.0f}  p95 {latency['p95']:.0f}  p99 {latency['p99']:.0f}  "
+        f"most {latency['most']:.0f} ms  ({latency['count']} of {report['transcripts']} transcripts matched)",
+        "end offset": f"p50 {offset['p50']:.0f}  p95 {offset['p95']:.0f} ms from the label",
+        "utterances": f"p50 {per_call['p50']:g}  most {per_call['most']:g} a call",
+    }
     rows = {
         "calls": f"{calls['done']} of {calls['asked']} done in {report['seconds']} s",
         "errors": ", ".join(f"{count} × {kind}" for kind, count in calls["errors"].items()) or "none",
         "messages": f"{messages['sent']:,} sent, {messages['lost']:,} lost",
         "dropped": ", ".join(f"{name} {count:g}" for name, count in report["dropped"].items()) or "nothing",
-        "latency": f"p50 {latency['p50']:.0f}  p95 {latency['p95']:.0f}  p99 {latency['p99']:.0f}  "
-        f"most {latency['most']:.0f} ms  ({latency['count']} of {report['transcripts']} transcripts matched)",
-        "end offset": f"p50 {offset['p50']:.0f}  p95 {offset['p95']:.0f} ms from the label",
-        "utterances": f"p50 {per_call['p50']:g}  most {per_call['most']:g} a call",
+        **(spoken if awaited or report["transcripts"] else {}),
         "wrong": ", ".join(f"{count} × {kind}" for kind, count in report["problems"].items()) or "nothing",
         "API": _api(report["apiMs"]["steady"] or report["apiMs"]["whole"]),
         "own pacing": f"p50 {pacing['p50']:.1f}  p99 {pacing['p99']:.1f} ms late"

@@ -17,7 +17,7 @@ import orjson
 from gateway.cli.console import err
 from gateway.errors import PeerError, UsageError
 
-__all__ = ["ApiError", "GatewayClient", "Json", "credentials", "is_loopback", "tls_context"]
+__all__ = ["ApiError", "GatewayClient", "Json", "check_url", "credentials", "is_loopback", "tls_context"]
 
 Json = dict[str, Any]
 
@@ -47,9 +47,7 @@ class GatewayClient:
     """
 
     def __init__(self, url: str, api_id: str, api_secret: str, context: ssl.SSLContext | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"--url {url!r}: must be an http:// or https:// URL, such as http://127.0.0.1:8080")
+        check_url(url)
         self.url = url.rstrip("/")
         self._headers = {"asapp-api-id": api_id, "asapp-api-secret": api_secret}
         self._ssl: ssl.SSLContext | bool = context if context is not None else True
@@ -145,12 +143,17 @@ class GatewayClient:
 
     async def metrics(self) -> dict[str, float]:
         """Counters and gauges of ``/metrics``, by name with labels."""
-        text = (await self._fetch("/metrics", "GET", "/metrics", None))[1].decode()
+        status, content = await self._fetch("/metrics", "GET", "/metrics", None)
         values = {}
-        for line in text.splitlines():
-            name, _, value = line.rpartition(" ")
-            if name and not line.startswith("#"):
-                values[name] = float(value)
+        try:
+            for line in content.decode().splitlines():
+                name, _, value = line.rpartition(" ")
+                if name and not line.startswith("#"):
+                    values[name] = float(value)
+        except ValueError:
+            values.clear()
+        if status >= 400 or not values:
+            raise PeerError(f"/metrics: HTTP {status} without metrics; is {self.url} a gateway?")
         return values
 
     async def _ask(self, what: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
@@ -218,6 +221,17 @@ def tls_context(*, insecure: bool, ca: Path | None) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=str(ca))
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"--ca {ca}: no PEM file with certificates ({error})") from error
+
+
+def check_url(url: str) -> None:
+    """Raise UsageError unless it is a URL that a gateway may have."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port out of range, a bracket left open
+        good = False
+    if not good:
+        raise UsageError(f"--url {url!r}: must be an http:// or https:// URL, such as http://127.0.0.1:8080")
 
 
 def is_loopback(url: str) -> bool:

@@ -44,6 +44,8 @@ class Receiver:
         return f"http://{self._host}:{self._port}/webhook"
 
     async def __aenter__(self) -> Self:
+        if not 0 <= self._port <= 65535:  # the system would take it modulo 65536
+            raise UsageError(f"no webhook receiver on port {self._port}: must be 0 to 65535")
         app = web.Application(client_max_size=1024 * 1024)
         app.router.add_post("/webhook", self._take)
         self._runner = web.AppRunner(app, access_log=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,25 @@ async def test_failures_are_counted_by_kind(peer: Peer, kind: str) -> None:
     assert not report["ok"]
 
 
+async def test_a_gateway_that_goes_away_is_told_with_what_was_counted() -> None:
+    peer = Peer()
+
+    async def ended() -> dict[str, Any]:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(serving(peer))
+            load = Load(plan(peer, duration=2.0, transcripts=False))
+            task = asyncio.create_task(load.run())
+            while load.pacer.messages < 20:
+                await asyncio.sleep(0.01)
+            await stack.aclose()
+            return await task
+
+    report = await ended()
+    assert report["calls"]["done"] == 0
+    assert "the gateway did not answer at the end: its counters are of before" in report["bad"]
+    assert report["server"]["steady"] is False
+
+
 async def test_nobody_there() -> None:
     with pytest.raises(PeerError, match="no gateway"):
         await Load(plan(Peer(url="http://127.0.0.1:1"))).run()
@@ -213,11 +233,17 @@ async def test_nobody_there() -> None:
         {"probe": 101.0},
         {"together": 51},
         {"manner": Manner(drop=1.5)},
+        {"manner": Manner(jitter_ms=-1)},
+        {"manner": Manner(first_timestamp_ms=-1)},
+        {"manner": Manner(stall_ms=-1)},
+        {"manner": Manner(stall_at_ms=-1, stall_ms=1)},
+        {"manner": Manner(stall_at_ms=500)},
+        {"manner": Manner(stall_at_ms=1000, stall_ms=1)},
         {"manner": Manner(form=Form.MINIMAL)},
     ],
 )
 def test_runs_are_bounded(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps|probe|together)|Twilio's form"):
+    with pytest.raises(UsageError, match=r"--(calls|ramp|gain|gaps|probe|together|jitter|first|stall)|Twilio's form"):
         plan(Peer(url="http://127.0.0.1:1"), **wrong)
 
 

@@ -46,6 +46,7 @@ def test_mistakes(call_file: Path, tmp_path: Path) -> None:
     assert isinstance(invoke(str(call_file), *KEY, "--calls", "0").exception, UsageError)
     assert isinstance(invoke(str(call_file), *KEY, "--labels", str(tmp_path / "none")).exception, UsageError)
     assert isinstance(invoke(str(call_file), *KEY, "--url", "http://127.0.0.1:1").exception, PeerError)
+    assert "must be an http://" in str(invoke(str(call_file), *KEY, "--url", "gateway").exception)
 
 
 def test_the_command_reports_and_its_exit_code_tells(

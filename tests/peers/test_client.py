@@ -51,6 +51,8 @@ async def test_another_server_is_told_from_a_gateway() -> None:
     async with TestServer(app) as server, GatewayClient(str(server.make_url("")), "id", "secret") as gateway:
         with pytest.raises(PeerError, match=r"HTTP 200 without a JSON body; is .* a gateway"):
             await gateway.stream_url()
+        with pytest.raises(PeerError, match=r"HTTP 200 without metrics; is .* a gateway"):
+            await gateway.metrics()
 
 
 async def test_a_list_that_is_none() -> None:
@@ -89,7 +91,9 @@ async def test_nobody_there() -> None:
             await gateway.stream_url()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ws://127.0.0.1", "http://", ""])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "ws://127.0.0.1", "http://", "", "http://a:99999", "http://a:b", "http://[::1"]
+)
 def test_what_is_no_url(url: str) -> None:
     with pytest.raises(UsageError, match="must be an http:// or https:// URL"):
         GatewayClient(url, "id", "secret")

@@ -37,6 +37,12 @@ async def test_what_is_no_transcript_is_counted_and_refused(body: bytes) -> None
     assert taken == []
 
 
+async def test_a_port_that_is_none() -> None:
+    with pytest.raises(UsageError, match="port 65536: must be 0 to 65535"):
+        async with Receiver(65536, lambda at, body: None):
+            pass
+
+
 async def test_a_port_that_is_taken() -> None:
     async with Receiver(0, lambda at, body: None) as receiver:
         port = int(receiver.url.split(":")[2].split("/")[0])
