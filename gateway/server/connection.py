@@ -25,6 +25,7 @@ from gateway.errors import PeerError, StoreError, WireError
 from gateway.participants import Track
 from gateway.server.fragments import Fragments
 from gateway.server.handshake import MAX_MESSAGE, open_protocol
+from gateway.server.life import Life, Verdict
 from gateway.server.services import ConnectionServices
 from gateway.server.tls import SealedSocket
 from gateway.store.records import Principal
@@ -33,17 +34,7 @@ __all__ = ["MediaConnection"]
 
 log = structlog.get_logger(__name__)
 
-UNAUTHENTICATED_S = 5.0
 UNAUTHENTICATED_BYTES = 64 * 1024
-START_S = 30.0
-"""How long an authenticated socket may take to send its ``start``."""
-
-IDLE_S = 30.0
-"""Without a byte for this long, the peer is asked whether it is there."""
-
-PONG_S = 10.0
-CLOSE_S = 2.0
-"""How long the peer may take to answer a close frame."""
 
 MAX_EVENTS = 256
 """Events of one socket that are handled in a turn; the rest wait, and the socket is not read meanwhile."""
@@ -81,10 +72,7 @@ class MediaConnection(asyncio.Protocol):
         self._call: Call | None = None
         self._stream: Stream | None = None
         self._fragments = Fragments()
-        self._opened = time.monotonic()
-        self._left_at = 0.0
-        self._ping_sent: float | None = None
-        self._close_at: float | None = None
+        self._life = Life()
         self._authenticating = False
         self._skipped_logged = 0.0
         self._counted = (0, 0)
@@ -207,14 +195,14 @@ class MediaConnection(asyncio.Protocol):
         for event in protocol.events_received():
             if isinstance(event, Frame):
                 self._frame(event)
-        if protocol.close_expected() and self._close_at is None:
+        if protocol.close_expected() and not self._life.closing:
             if protocol.close_sent is not None and protocol.close_rcvd is None:
                 _count_close(protocol.close_sent.code, protocol.close_sent.reason)
-            self._closing(time.monotonic() + CLOSE_S)
+            self._closing()
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PONG:
-            self._ping_sent = None
+            self._life.answer()
         elif frame.opcode is Opcode.CLOSE:
             self._leave("close frame")
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
@@ -231,7 +219,7 @@ class MediaConnection(asyncio.Protocol):
         self._abort()
 
     def _text(self, message: bytes) -> None:
-        if self._close_at is not None:
+        if self._life.closing:
             # What follows our own close frame is not read (RFC 6455 §7.1.7 for a failed connection).
             return
         try:
@@ -288,7 +276,7 @@ class MediaConnection(asyncio.Protocol):
             self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         else:
             self.principal = principal
-            if self._transport is not None and self._close_at is None:
+            if self._transport is not None and not self._life.closing:
                 self._attach(principal, start)
         finally:
             self._authenticating = False
@@ -314,24 +302,24 @@ class MediaConnection(asyncio.Protocol):
         stream, self._stream = self._stream, None
         self._reader.unbind()
         if self._call is not None and stream is not None:
-            self._left_at = time.monotonic()
+            self._life.leave()
             log.info("stream ended", call=self._call.guid, stream=stream.stream_sid, how=how)
             self._services.registry.detach(self._call, stream)
 
     def fail(self, code: int, reason: str) -> None:
         """Close the socket from our side; its stream ends now."""
-        if self._close_at is not None:
+        if self._life.closing:
             return
         _count_close(code, reason)
         self._leave("closed by the gateway")
-        self._closing(time.monotonic() + CLOSE_S)
+        self._closing()
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
         self._flush()
 
-    def _closing(self, at: float) -> None:
+    def _closing(self) -> None:
         self._leave("close")
-        self._close_at = at
+        self._life.close()
 
     def _flush(self) -> None:
         transport = self._transport
@@ -366,37 +354,27 @@ class MediaConnection(asyncio.Protocol):
         self._count()
         if self._transport is None:
             return
-        if self._close_at is not None:
-            if now >= self._close_at:
-                self._abort()
-            return
-        if self._call is None:
-            limit = UNAUTHENTICATED_S if self.principal is None else START_S
-            if now - self._opened > limit:
-                self.fail(CloseCode.POLICY_VIOLATION, "no start message")
-            return
-        if self._stream is None and now - self._left_at > IDLE_S:
+        known, called = self.principal is not None, self._call is not None
+        verdict = self._life.judge(now, known=known, called=called, last_media=self._last_media())
+        if verdict is Verdict.NO_START:
+            self.fail(CloseCode.POLICY_VIOLATION, "no start message")
+        elif verdict is Verdict.OVER:
             self.fail(CloseCode.NORMAL_CLOSURE, "the stream has ended")
-            return
-        self._check_liveness(now)
-
-    def _check_liveness(self, now: float) -> None:
-        if self._ping_sent is not None:
-            if now - self._ping_sent > PONG_S:
-                log.warning("media socket does not answer", call=self._call.guid if self._call else None)
-                self._leave("no pong")
-                self._abort()
-            return
-        last = self._last_media_ms()
-        if now - max(self._opened, last / 1000) > IDLE_S:
-            self._ping_sent = now
-            self._opened = now
+        elif verdict is Verdict.UNANSWERED:
+            self._abort()
+        elif verdict is Verdict.SILENT:
+            log.warning("media socket does not answer", call=self._call.guid if self._call else None)
+            self._leave("no pong")
+            self._abort()
+        elif verdict is Verdict.ASK:
             self._protocol.send_ping(b"")
             self._flush()
 
-    def _last_media_ms(self) -> int:
-        stream = self._stream
-        return max((track.last_media_ms for track in stream.tracks.values()), default=0) if stream else 0
+    def _last_media(self) -> float | None:
+        """When media came last, seconds of the monotonic clock; 0 if none did, None without a stream."""
+        if self._stream is None:
+            return None
+        return max((track.last_media_ms for track in self._stream.tracks.values()), default=0) / 1000
 
     def _count(self) -> None:
         """Carry the reader's counters over to the metrics."""

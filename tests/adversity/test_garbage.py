@@ -17,6 +17,7 @@ from websockets.frames import Frame, Opcode
 from gateway.calls.model import StartRequest
 from gateway.metrics import WIRE_SKIPPED
 from gateway.server import connection as module
+from gateway.server import life
 from tests.adversity.server import Server, serving
 from tests.adversity.wire import Bare, Talk, dialled, ping, text
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
@@ -209,7 +210,7 @@ async def test_a_binary_message_in_fragments_is_no_text(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_taken_behind_our_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CLOSE_S", 0.0)
+    monkeypatch.setattr(life, "CLOSE_S", 0.0)
     async with gateway_running(settings_for(tmp_path)) as customer, dialled(await customer.stream_url()) as bare:
         talk = Talk(1)
         await bare.send(text(b'{"event":"\xff"}') + talk.opening())

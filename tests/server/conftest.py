@@ -15,7 +15,7 @@ Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sockets are looked after more often than in life, and a peer that does not close is waited for less long."""
     monkeypatch.setattr("gateway.server.plane.CHECK_S", 0.05)
-    monkeypatch.setattr("gateway.server.connection.CLOSE_S", 0.5)
+    monkeypatch.setattr("gateway.server.life.CLOSE_S", 0.5)
 
 
 @pytest.fixture

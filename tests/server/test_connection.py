@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from gateway.calls.model import CallState
 from gateway.errors import StoreError
-from gateway.server import connection as module
+from gateway.server import life
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 from tests.server.conftest import Dial
 from tests.server.test_front import upgrade_raw
@@ -209,8 +209,8 @@ async def test_an_unauthenticated_socket_gets_64_kib(customer: Customer) -> None
 
 
 async def test_a_socket_that_sends_nothing_is_closed(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNAUTHENTICATED_S", 0.0)
-    monkeypatch.setattr(module, "START_S", 0.0)
+    monkeypatch.setattr(life, "UNAUTHENTICATED_S", 0.0)
+    monkeypatch.setattr(life, "START_S", 0.0)
     url = await customer.stream_url()
     for target in (url, url.rpartition("/")[0]):
         async with connect(target, compression=None) as socket:
@@ -221,8 +221,8 @@ async def test_a_socket_that_sends_nothing_is_closed(customer: Customer, monkeyp
 
 
 async def test_a_silent_wire_is_pinged_and_then_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE_S", 0.0)
-    monkeypatch.setattr(module, "PONG_S", 0.0)
+    monkeypatch.setattr(life, "IDLE_S", 0.0)
+    monkeypatch.setattr(life, "PONG_S", 0.0)
     async with gateway_running(settings_for(tmp_path)) as customer:
         url = await customer.stream_url()
         reader, writer = await asyncio.open_connection("127.0.0.1", customer.gateway.port)
@@ -242,7 +242,7 @@ async def test_a_socket_that_lingers_after_its_stop_is_closed(
 ) -> None:
     async with Twilio.connected(await customer.stream_url()) as twilio:
         await twilio.settle()
-        monkeypatch.setattr(module, "IDLE_S", 0.0)
+        monkeypatch.setattr(life, "IDLE_S", 0.0)
         await twilio.stop()
         assert await close_code(twilio) == 1000
 
