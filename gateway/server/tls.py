@@ -35,8 +35,8 @@ NEVER = 1 << 30
 BUDGET = 64 * 1024
 """Most bytes taken off a socket at a time; what comes faster waits in the kernel, and then with the peer."""
 
-SLICE_S = 0.005
-"""After so long the loop gets its turn before more sockets are read."""
+SLICE_S = 0.002
+"""After so long the loop gets its turn before more sockets are read; a request takes several turns."""
 
 TELL_S = 10.0
 """How often failed handshakes are told of."""
