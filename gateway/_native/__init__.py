@@ -13,7 +13,7 @@ from types import ModuleType
 
 __all__ = ["KERNELS", "NO_EXTENSIONS", "chosen"]
 
-KERNELS = ("endpoint", "frames", "level", "mulaw", "plane", "scanner", "track")
+KERNELS = ("endpoint", "frames", "level", "mulaw", "plane", "reader", "scanner", "track")
 """The kernels; each has ``native/NAME.pyx``, ``NAME_py.py`` and ``NAME.pyi``."""
 
 NO_EXTENSIONS = os.environ.get("GATEWAY_NO_EXTENSIONS", "") == "1"

@@ -1,11 +1,6 @@
-"""The compiled kernel; its twin is the specification of the reader, and what type checkers see."""
+"""The compiled kernel; there is no twin of it."""
 
-from gateway._native.plane_py import BROKEN as BROKEN
-from gateway._native.plane_py import EOF as EOF
-from gateway._native.plane_py import FRAME as FRAME
-from gateway._native.plane_py import MAX_MESSAGE as MAX_MESSAGE
-from gateway._native.plane_py import TEXT as TEXT
-from gateway._native.plane_py import Reader as Reader
+from gateway._native.reader_py import Reader
 
 HAS_PLANE: bool
 

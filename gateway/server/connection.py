@@ -1,6 +1,6 @@
 """One media socket: frames to events, events to its call, and all the ways in which it may end.
 
-The reader (:mod:`gateway._native.plane`) has placed plain media on the tracks already; what reaches this class is
+The reader (:mod:`gateway._native.reader`) has placed plain media on the tracks already; what reaches this class is
 everything else, in order. The bytes come from the tick, or from the transport where there are no kernels.
 """
 
@@ -17,7 +17,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from gateway import metrics
-from gateway._native import plane as plane_kernel
+from gateway._native import reader as reader_kernel
 from gateway.calls import messages
 from gateway.calls.call import Call, Stream
 from gateway.clock import monotonic_ms
@@ -66,7 +66,7 @@ class MediaConnection(asyncio.Protocol):
         self._direct = direct
         self._under = under
         self._protocol: ServerProtocol = open_protocol()
-        self._reader = plane_kernel.Reader(MAX_MESSAGE)
+        self._reader = reader_kernel.Reader(MAX_MESSAGE)
         self._reader.owner = self
         self._transport: asyncio.Transport | None = None
         self._call: Call | None = None
@@ -177,13 +177,13 @@ class MediaConnection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self.drain)
 
     def _handle(self, kind: int, data: bytes) -> None:
-        if kind == plane_kernel.TEXT:
+        if kind == reader_kernel.TEXT:
             self._text(data)
-        elif kind == plane_kernel.EOF:
+        elif kind == reader_kernel.EOF:
             self._end_of_input(data)
         else:
             self._protocol_bytes(data)
-            if kind == plane_kernel.BROKEN and self._protocol.state is State.OPEN:
+            if kind == reader_kernel.BROKEN and self._protocol.state is State.OPEN:
                 # What `websockets` would only see behind the payload, or lets pass (RFC 6455 §5.2, minimal lengths).
                 raise WireError(CloseCode.PROTOCOL_ERROR, "malformed frame header")
 

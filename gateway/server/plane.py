@@ -19,7 +19,7 @@ import structlog
 
 from gateway import metrics
 from gateway._native import plane as plane_kernel
-from gateway._native.plane_py import Reader
+from gateway._native.reader_py import Reader
 from gateway.clock import monotonic_ms
 from gateway.server.rhythm import Rhythm
 from gateway.server.tls import SealedSocket, SealedSockets

@@ -19,7 +19,7 @@ import structlog
 import uvloop.loop
 
 from gateway import metrics
-from gateway._native.plane_py import Reader
+from gateway._native.reader_py import Reader
 from gateway.clock import monotonic_ms
 
 __all__ = ["SLICE_S", "Door", "Failures", "HttpProtocol", "SealedSocket", "SealedSockets"]

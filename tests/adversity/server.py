@@ -25,12 +25,12 @@ import gc, json, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 def tell(*_):
-    from gateway._native import plane, track
+    from gateway._native import reader, track
     from gateway.calls.call import Call, Stream
     from gateway.calls.transcription import Transcription
     from gateway.server.connection import MediaConnection
     gc.collect()
-    kinds = (MediaConnection, Stream, Call, Transcription, plane.Reader)
+    kinds = (MediaConnection, Stream, Call, Transcription, reader.Reader)
     held = {kind.__name__: sum(isinstance(each, kind) for each in gc.get_objects()) for kind in kinds}
     print(json.dumps({"event": "held", "held": {**held, "Track": track.live()}}), file=sys.stderr, flush=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.frames import Close, Frame, Opcode
 
-from gateway._native import plane as plane_kernel
+from gateway._native import reader as reader_kernel
 from gateway._native import track as track_kernel
 from gateway.calls.call import Stream
 from gateway.calls.registry import Registry
@@ -20,7 +20,7 @@ from tests.adversity.server import Server, serving
 from tests.adversity.wire import Bare, Talk, dialled, text
 from tests.harness import Customer, Twilio, gateway_running, settings_for
 
-KINDS = (MediaConnection, Stream, Transcription, plane_kernel.Reader)
+KINDS = (MediaConnection, Stream, Transcription, reader_kernel.Reader)
 
 
 def live() -> Counter[str]:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from gateway._native import frames, frames_py, plane, plane_py, scanner, scanner_py, track, track_py
+from gateway._native import frames, frames_py, plane, reader, reader_py, scanner, scanner_py, track, track_py
 from gateway.calls import messages
 from gateway.errors import WireError
 from gateway.participants import Track
 from tests.fuzz.reading import same_json, written
+from tests.native.line import NOW, SID, Line
 from tests.native.test_frames import read_by_websockets
-from tests.native.test_plane import NOW, SID, Line
 from tests.native.test_track import drain, state, step
 
 __all__ = ["CHECKS", "HEADER", "cut", "outcome"]
@@ -108,7 +108,7 @@ def check_reader(data: bytes) -> None:
         return
     cuts, options, short, budget = data[:HEADER]
     limit, stream = (short + 1 if options & 32 else 65536), data[HEADER:]
-    whole, compiled, twin = (_line(kernel, options, limit) for kernel in (plane_py, plane, plane_py))
+    whole, compiled, twin = (_line(kernel, options, limit) for kernel in (reader_py, reader, reader_py))
     whole.feed(stream)
     for piece in cut(stream, cuts):
         assert compiled.feed(piece) == twin.feed(piece)
@@ -119,7 +119,7 @@ def check_reader(data: bytes) -> None:
     expected = _result(whole)
     assert _result(compiled) == _result(twin) == expected
     if plane.HAS_PLANE and len(stream) <= 65536:
-        _check_tick(stream, cuts, _line(plane, options, limit), 16 * budget + 1, expected)
+        _check_tick(stream, cuts, _line(reader, options, limit), 16 * budget + 1, expected)
 
 
 def _check_tick(stream: bytes, cuts: int, line: Line, budget: int, expected: tuple[object, ...]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.fuzz.run import CORPUS
 from tests.fuzz.target import rewrapped
-from tests.native.test_plane import SID, media
+from tests.native.line import SID, media
 from tests.native.test_scanner import REAL, message
 
 __all__ = ["SEEDS", "main"]

@@ -21,7 +21,7 @@ __all__ = ["kept", "main", "mutate_frames"]
 KEYS = (bytes(4), bytes(4), bytes(4), b"mask")
 """Mostly no mask at all, so that the fuzzer sees the text."""
 
-_TWINS = ("frames_py", "scanner_py", "plane_py", "track_py")
+_TWINS = ("frames_py", "scanner_py", "reader_py", "track_py")
 
 
 def mutate_frames(data: bytes, most: int, seed: int) -> bytes:

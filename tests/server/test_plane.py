@@ -10,6 +10,7 @@ from websockets.frames import Frame, Opcode
 
 from gateway import metrics
 from gateway._native import plane as kernel
+from gateway._native import reader as reader_kernel
 from gateway.server.plane import MediaPlane
 
 pytestmark = pytest.mark.skipif(not kernel.HAS_PLANE, reason="the tick exists compiled only")
@@ -21,7 +22,7 @@ class Socket:
     """A media socket that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.reader = kernel.Reader()
+        self.reader = reader_kernel.Reader()
         self.reader.owner = self
         self.texts: list[bytes] = []
         self.checks = 0
