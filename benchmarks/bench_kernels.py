@@ -124,6 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
     options = parser.parse_args(arguments)
+    if options.turns < 1 or not 0 < options.seconds < 3600:
+        parser.error("--turns must be at least 1, --seconds more than 0")
     twins = [name for name, kind in chosen().items() if kind != "compiled"]
     if twins:
         print(f"not compiled: {', '.join(twins)}; run `make setup`, without GATEWAY_NO_EXTENSIONS", file=sys.stderr)

@@ -304,6 +304,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
     options = parser.parse_args(arguments)
+    if options.calls < 1 or options.speaking < 1:
+        parser.error("--calls and --speaking must be at least 1")
     raise_descriptor_limit(3 * options.calls + 256)
     rows = []
     for state in STATES:

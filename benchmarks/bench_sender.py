@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="Print one JSON document.")
     parser.add_argument("--keep", action="store_true", help=f"Write {RESULT.name} too.")
     args = parser.parse_args()
+    if min(args.calls) < 1 or args.rounds < 1 or not 0 < args.seconds < 3600:
+        parser.error("--calls and --rounds must be at least 1, --seconds more than 0")
     own, other, *_ = [*sorted(os.sched_getaffinity(0)), 0]
     rows = []
     for calls in args.calls:
