@@ -15,6 +15,7 @@ import structlog
 
 from gateway import metrics
 from gateway._native import track as track_kernel
+from gateway.calls.arrivals import Arrivals
 from gateway.calls.call import Call, Stream
 from gateway.calls.ledger import Ledger
 from gateway.calls.messages import Start
@@ -31,9 +32,6 @@ __all__ = ["Registry"]
 
 log = structlog.get_logger(__name__)
 
-START_WAIT_S = 2.0
-"""How long a start waits for the call's media stream."""
-
 STOP_WAIT_S = 2.0
 """How long a stop waits for utterances in flight."""
 
@@ -42,7 +40,15 @@ PARTING_S = 60.0
 
 
 class Registry:
-    """All live calls, by account and guid; implements :class:`gateway.calls.model.CallControl`."""
+    """All live calls, by account and guid; implements :class:`gateway.calls.model.CallControl`.
+
+    Args:
+        limits: how many calls may be transcribed.
+        conversations: what becomes of their words.
+        speech: None with ``GATEWAY_ASR__MODEL=none``: audio ends in a checksum.
+        store_healthy: whether what is said would be kept.
+        look: reads media sockets that have brought no stream yet.
+    """
 
     def __init__(
         self,
@@ -51,18 +57,17 @@ class Registry:
         speech: SpeechStage | None,
         *,
         store_healthy: Callable[[], bool],
+        look: Callable[[], None] | None = None,
     ) -> None:
         self._limits = limits
         self._conversations = conversations
-        # None with GATEWAY_ASR__MODEL=none: audio ends in a checksum.
         self._speech = speech
         self._store_healthy = store_healthy
         self.draining = False
         self._calls = Ledger()
         self._sockets: dict[Stream, MediaSocket] = {}
         self._transcriptions: dict[tuple[Stream, Track], Transcription] = {}
-        # Start requests that wait for their call's stream.
-        self._awaited: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._arrivals = Arrivals(look)
         self._tasks: set[asyncio.Task[None]] = set()
         # Closed tracks whose utterances are in flight: whoever ends a call waits for all of them.
         self._flushing: dict[Call, set[Transcription]] = {}
@@ -100,9 +105,7 @@ class Registry:
         log.info("stream attached", call=call.guid, stream=stream.stream_sid, tracks=",".join(sorted(start.tracks)))
         if call.state is CallState.TRANSCRIBING:
             self._open(call, stream)
-        waiter = self._awaited.get((account_id, call.guid))
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._arrivals.came((account_id, call.guid))
         return call, stream
 
     def detach(self, call: Call, stream: Stream, *, completes: bool = True) -> None:
@@ -179,14 +182,14 @@ class Registry:
     async def _start(self, account_id: str, request: StartRequest) -> Outcome:
         key = (account_id, request.guid)
         call = self._calls.get(*key)
-        if key in self._awaited or (call is not None and call.pending):
+        if key in self._arrivals or (call is not None and call.pending):
             raise pending(request.guid)
         if call is not None and call.state is CallState.TRANSCRIBING:
             raise RequestError(409, "409-201", f"Transcription of call '{request.guid}' has already been started.")
         if call is None or not call.streams:
             if self.draining:
                 raise unknown(request.guid)
-            await self._wait_for_stream(key)
+            await self._arrivals.wait(key)
             call = self._calls.take(*key)
         refusal = self._conversations.refusal(request) or self._refusal(request)
         if refusal is not None:
@@ -224,16 +227,6 @@ class Registry:
         finally:
             call.pending = False
 
-    async def _wait_for_stream(self, key: tuple[str, str]) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._awaited[key] = waiter
-        try:
-            await asyncio.wait_for(waiter, START_WAIT_S)
-        except TimeoutError:
-            raise unknown(key[1]) from None
-        finally:
-            del self._awaited[key]
-
     def _refusal(self, request: StartRequest) -> Status | None:
         """Why a start is refused inside a 200; None if it is not."""
         if self.draining:
@@ -256,7 +249,7 @@ class Registry:
     async def _stop(self, account_id: str, guid: str) -> Outcome:
         key = (account_id, guid)
         call = self._calls.get(*key)
-        if key in self._awaited or (call is not None and call.pending):
+        if key in self._arrivals or (call is not None and call.pending):
             raise pending(guid)
         if call is None:
             raise unknown(guid)

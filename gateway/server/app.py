@@ -96,7 +96,9 @@ class Gateway:
             always_redacted=settings.redaction.always,
             formatting=settings.text.formatting,
         )
-        self.registry = Registry(settings.limits, conversations, speech, store_healthy=lambda: writer.healthy)
+        self.registry = Registry(
+            settings.limits, conversations, speech, store_healthy=lambda: writer.healthy, look=self.plane.look
+        )
         doorkeeper = Doorkeeper(self.tokens, store.key_active, settings.twilio, lambda: self.public_url)
         services = ConnectionServices(self.registry, self.plane, doorkeeper.principal)
         self.media = MediaRoute(doorkeeper, services, settings.limits)

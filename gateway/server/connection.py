@@ -287,6 +287,7 @@ class MediaConnection(asyncio.Protocol):
         inbound, outbound = (self._stream.tracks.get(track) for track in Track)
         if start.stream_sid.isascii():
             self._reader.bind(start.stream_sid.encode(), inbound, outbound)
+        self._services.plane.known(self._reader)
 
     def _skip(self, reason: str) -> None:
         metrics.WIRE_SKIPPED.labels(reason).inc()

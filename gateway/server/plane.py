@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol, cast
 
 import structlog
@@ -50,6 +51,9 @@ EARLY_S = 0.001
 CATCH_UP_READS = 32
 """Most reads of one socket before a start or stop: 1 MiB, half a minute of media that were held up."""
 
+LOOKED_AT = 32
+"""Newcomers that are read for a start that finds no stream: as many as connect in a round when 400 a second do."""
+
 
 class PlaneSocket(Protocol):
     """A media socket, as far as the plane needs it."""
@@ -73,6 +77,8 @@ class MediaPlane:
         self._on_tick = on_tick
         self._kernel = plane_kernel.Plane() if plane_kernel.HAS_PLANE else None
         self._sealed = SealedSockets()
+        # Readers of sockets that have brought no stream yet, the newest last.
+        self._newcomers: dict[Reader, None] = {}
         self._sockets: set[PlaneSocket] = set()
         # Sockets whose life is still to be judged this time.
         self._unchecked: list[PlaneSocket] = []
@@ -135,11 +141,13 @@ class MediaPlane:
         if self._kernel is None:
             return
         self._kernel.register(fd, reader)
+        self._newcomers[reader] = None
         self._wake()
 
     def register_sealed(self, socket: SealedSocket) -> None:
         """Read a socket under TLS in every round from now on."""
         self._sealed.add(socket)
+        self._newcomers[socket.reader] = None
         self._wake()
 
     def unregister(self, reader: Reader) -> None:
@@ -147,7 +155,17 @@ class MediaPlane:
         if self._kernel is not None:
             self._kernel.unregister(reader)
         self._sealed.discard(reader)
+        self._newcomers.pop(reader, None)
         self._ready.pop(reader, None)
+
+    def known(self, reader: Reader) -> None:
+        """The socket has brought its stream."""
+        self._newcomers.pop(reader, None)
+
+    def look(self) -> None:
+        """Read the newest sockets that have brought no stream yet, out of their turn."""
+        for reader in list(islice(reversed(self._newcomers), LOOKED_AT)):
+            self.catch_up(reader)
 
     def sweep(self) -> None:
         """Read every plain socket now, and handle all events: for the gateway's end."""

@@ -81,7 +81,7 @@ async def test_300_calls_leave_nothing_behind(tmp_path: Path) -> None:
         # The client's pool of connections may have grown to the number of requests at once.
         assert descriptors() <= files + 2 * 10 + 4
         assert not registry._transcriptions
-        assert not registry._awaited
+        assert not registry._arrivals
         assert not registry._flushing
         assert not registry._partings
         assert not customer.gateway.registry._conversations._open

@@ -46,11 +46,11 @@ async def test_of_many_starts_one_is_taken(tmp_path: Path, connected: bool) -> N
 
 
 async def test_a_start_whose_stream_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.calls.registry.START_WAIT_S", 0.05)
+    monkeypatch.setattr("gateway.calls.arrivals.START_WAIT_S", 0.05)
     async with gateway_running(settings_for(tmp_path)) as customer:
         sid = new_sid("CA")
         assert codes([await customer.start(sid)]) == {"400-203": 1}
-        assert not customer.gateway.registry._awaited
+        assert not customer.gateway.registry._arrivals
         # The start that was given up is no obstacle to a later one.
         async with Twilio.connected(await customer.stream_url(), sid) as twilio:
             await twilio.settle()
@@ -58,7 +58,7 @@ async def test_a_start_whose_stream_never_comes(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_another_accounts_call_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.calls.registry.START_WAIT_S", 0.05)
+    monkeypatch.setattr("gateway.calls.arrivals.START_WAIT_S", 0.05)
     async with gateway_running(settings_for(tmp_path)) as customer:
         stranger = Customer(
             customer.gateway, await customer.gateway.store.create_key("other", "other"), customer._session

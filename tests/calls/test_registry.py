@@ -19,7 +19,6 @@ from websockets.frames import Frame, Opcode
 from gateway._native import plane as kernel
 from gateway._native.track_py import Track as Twin
 from gateway.calls import ledger
-from gateway.calls import registry as module
 from gateway.calls.call import Call
 from gateway.calls.model import CallState
 from gateway.server.connection import MediaConnection
@@ -59,15 +58,20 @@ async def test_audio_before_the_start_is_never_taken(customer: Customer) -> None
 async def write_now(customer: Customer, twilio: Twilio, timestamps: range) -> None:
     """Put media into the socket itself, past the client's buffers; return when the gateway's end holds them."""
     descriptor = twilio.socket.transport.get_extra_info("socket").fileno()
-    (socket,) = customer.gateway.plane.sockets
-    assert isinstance(socket, MediaConnection)
-    assert socket._transport is not None
-    gateways = socket._transport.get_extra_info("socket").fileno()
     size = 0
     for timestamp in timestamps:
         message = json.dumps(twilio.media_message(timestamp), separators=(",", ":")).encode()
         frame = Frame(Opcode.TEXT, message).serialize(mask=True)
         size += os.write(descriptor, frame)
+    await arrived(customer, size)
+
+
+async def arrived(customer: Customer, size: int) -> None:
+    """Return when so many bytes lie in the gateway's one media socket."""
+    (socket,) = customer.gateway.plane.sockets
+    assert isinstance(socket, MediaConnection)
+    assert socket._transport is not None
+    gateways = socket._transport.get_extra_info("socket").fileno()
     async with asyncio.timeout(10):
         while int.from_bytes(fcntl.ioctl(gateways, termios.FIONREAD, bytes(4)), sys.byteorder) < size:
             await asyncio.sleep(0)
@@ -90,6 +94,18 @@ async def test_start_and_stop_sweep_what_was_sent_before_them(customer: Customer
         status, body = await customer.stop(twilio.call_sid)
         assert status == 200
         assert body["autotranscribeResponse"]["customer"]["summary"]["audioDurationMs"] == 500
+        twilio.socket.transport.abort()
+
+
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="only the tick reads ahead of the transport")
+async def test_a_start_right_behind_its_stream_does_not_wait_for_the_tick(customer: Customer) -> None:
+    async with Twilio.connected(await customer.stream_url(), start=False) as twilio:
+        plane = customer.gateway.plane
+        assert plane._timer is not None
+        plane._timer.cancel()
+        await twilio.start(["inbound"], {})
+        await arrived(customer, 200)
+        assert (await customer.start(twilio.call_sid))[0] == 200
         twilio.socket.transport.abort()
 
 
@@ -148,7 +164,7 @@ async def test_twice_started_and_twice_stopped(customer: Customer) -> None:
 
 
 async def test_unknown_calls(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "START_WAIT_S", 0.05)
+    monkeypatch.setattr("gateway.calls.arrivals.START_WAIT_S", 0.05)
     guid = new_sid("CA")
     for answer in (await customer.start(guid), await customer.stop(guid)):
         assert (answer[0], answer[1]["error"]["code"]) == (400, "400-203")
@@ -159,7 +175,7 @@ async def test_start_waits_for_its_stream(customer: Customer) -> None:
     url = await customer.stream_url()
     early = asyncio.create_task(customer.start(guid))
     async with asyncio.timeout(10):
-        while (customer.key.account_id, guid) not in customer.gateway.registry._awaited:
+        while (customer.key.account_id, guid) not in customer.gateway.registry._arrivals:
             await asyncio.sleep(0)
     status, body = await customer.start(guid)
     assert (status, body["error"]["code"]) == (409, "409-202")
@@ -218,7 +234,7 @@ async def test_a_later_stream_continues_a_completed_call(customer: Customer) -> 
 
 
 async def test_another_account_does_not_see_the_call(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "START_WAIT_S", 0.05)
+    monkeypatch.setattr("gateway.calls.arrivals.START_WAIT_S", 0.05)
     key = await customer.gateway.store.create_key("other", account="other")
     async with aiohttp.ClientSession() as session, Twilio.connected(await customer.stream_url()) as twilio:
         await twilio.settle()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.calls import registry
+from gateway.calls import arrivals
 from gateway.speech.vocabulary import MAX_ENTRIES
 from tests.conformance.test_contract import assert_error
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
@@ -41,7 +41,7 @@ async def test_400_202_for_what_does_not_go_together(fresh: Customer) -> None:
 
 
 async def test_400_203_for_a_call_that_is_not_there(fresh: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "START_WAIT_S", 0.01)
+    monkeypatch.setattr(arrivals, "START_WAIT_S", 0.01)
     for answer in (await fresh.start("CA1"), await fresh.stop("CA1")):
         assert_error(*answer, 400, "400-203")
 
@@ -114,7 +114,7 @@ async def test_409_201_for_a_second_start_and_a_second_stop(fresh: Customer) -> 
 async def test_409_202_for_a_request_beside_another(fresh: Customer) -> None:
     guid = new_sid("CA")
     waiting = asyncio.create_task(fresh.start(guid))
-    while (fresh.key.account_id, guid) not in fresh.gateway.registry._awaited:
+    while (fresh.key.account_id, guid) not in fresh.gateway.registry._arrivals:
         await asyncio.sleep(0)
     assert_error(*await fresh.start(guid), 409, "409-202")
     assert_error(*await fresh.stop(guid), 409, "409-202")

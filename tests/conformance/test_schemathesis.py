@@ -16,7 +16,7 @@ import pytest
 from gateway.api import openapi, routes
 from gateway.api.examples import CALL_SID
 from gateway.api.routes import ENDPOINTS
-from gateway.calls import registry
+from gateway.calls import arrivals
 from gateway.calls.model import CallState
 from tests.conformance.world import world
 from tests.harness import Twilio
@@ -28,7 +28,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 @pytest.mark.timeout(300)
 async def test_the_document_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nearly every start that is made up is of no call; only the wait for it is cut short.
-    monkeypatch.setattr(registry, "START_WAIT_S", 0.01)
+    monkeypatch.setattr(arrivals, "START_WAIT_S", 0.01)
     async with world(tmp_path) as customer, Twilio.connected(await customer.stream_url(), CALL_SID) as twilio:
         await twilio.settle()
         code, report = await schemathesis(

@@ -319,6 +319,19 @@ async def test_catching_up_with_a_flood_ends(plane: MediaPlane, monkeypatch: pyt
         assert listener.reader.bytes == 2 * 32768
 
 
+async def test_a_look_reads_the_newest_that_have_brought_no_stream(
+    plane: MediaPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.server.plane.LOOKED_AT", 2)
+    with crowd(plane, 5) as (listeners, peers):
+        for peer in peers:
+            peer.sendall(text(b"start"))
+        plane.known(listeners[4].reader)
+        plane.unregister(listeners[2].reader)
+        plane.look()
+        assert [len(listener.texts) for listener in listeners] == [0, 1, 0, 1, 0]
+
+
 def rounds() -> float:
     return metrics.REGISTRY.get_sample_value("gateway_round_seconds_count") or 0.0
 
