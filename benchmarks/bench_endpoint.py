@@ -331,7 +331,9 @@ def load(model: Silero, vad: VadSettings, condition: str) -> tuple[list[Line], l
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; exit code 0, also where there is nothing to measure with."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_endpoint")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench_endpoint", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--borders", action="store_true", help="print the split sentences too")
     parser.add_argument("--condition", choices=list(CONDITIONS), default=CLEAN.name, help="what the line does")

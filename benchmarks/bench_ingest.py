@@ -1,10 +1,11 @@
 """What does one Twilio message cost, from the socket to PCM on the clock, and what would it cost with other servers?
 
     python -m benchmarks.bench_ingest [--sockets 300 1000 3000] [--tls 100 300] [--rows NAME…]
-                                      [--seconds 3] [--rounds 2] [--recording FILE] [--coalesced] [--json] [--keep]
+                                      [--seconds 3] [--rounds 2] [--recording FILE] [--write 1] [--json] [--keep]
 
 Each server has a process and a core of its own, the load the other core. Every socket brings both tracks, 100 messages
-a second, each in a write of its own, paced; what counts begins a second after the last socket's first message.
+a second, each in a write of its own, paced; with 2,000 sockets and more, to which one core cannot send so, two frames
+of both tracks are one write. What counts begins a second after the last socket's first message.
 Processor time is user and system of all the server's threads by the kernel's clock, over the messages of that time.
 Rows take turns within a round, and the least of the rounds is told. All servers but the bare ones parse the JSON and
 decode base64 and μ-law; the sum of the PCM is compared with what was said. Loopback has the sender's core do a part of
@@ -43,6 +44,8 @@ from gateway.peers import recording as recordings
 
 __all__ = ["Plan", "main", "run"]
 
+MANY = 2000
+"""Sockets, for which one core can no longer send a write a message in time."""
 RESULTS = Path(__file__).parent / "results"
 DEFAULT = ("gated", "started", "bare", "picows", "websockets", "aiohttp")
 DEFAULT_SECURE = ("tls-gated", "tls-started", "tls-bare", "tls-nginx")
@@ -59,19 +62,24 @@ class Plan:
         seconds: that count, of each measurement.
         rounds: how often each row is measured.
         cores: the servers', and this process's; None for any.
-        coalesced: both tracks' messages are one write.
+        write: messages in one write; None for as many as a core can send in time.
     """
 
     recording: Path
     seconds: float
     rounds: int
     cores: tuple[int | None, int | None] = (None, None)
-    coalesced: bool = False
+    write: int | None = None
+
+    def together(self, calls: int) -> int:
+        """Messages in one write, with so many calls."""
+        return self.write or (1 if calls < MANY else 4)
 
     def frames(self, calls: int) -> int:
         """Of 20 ms, that each of so many calls says; the more there are, the longer it takes until all speak."""
         spare = ingest_load.SPARE_SECONDS * (1 + calls / 1000)
-        return round((ingest_load.WARM_SECONDS + self.seconds + spare) * 50)
+        # An even number, for two are one write.
+        return round((ingest_load.WARM_SECONDS + self.seconds + spare) * 25) * 2
 
 
 async def one(case: Case, expected: Expected, plan: Plan) -> Row:
@@ -86,7 +94,7 @@ async def one(case: Case, expected: Expected, plan: Plan) -> Row:
         folder = Path(place)
         (folder / "data").mkdir()
         async with started(name, folder / "data", plan.cores[0], Certificate(folder)) as server:
-            row = await measure(server, expected, plan.seconds, start=start, coalesced=plan.coalesced)
+            row = await measure(server, expected, plan.seconds, start=start, write=plan.together(case[1]))
     row.name = name
     return row
 
@@ -152,7 +160,6 @@ def document(found: dict[Case, list[Row]], without: dict[str, str], plan: Plan) 
         "tickMs": config.load().limits.tick_ms,
         "seconds": plan.seconds,
         "rounds": plan.rounds,
-        "coalesced": plan.coalesced,
         "rows": ingest.as_rows(rows, found),
         "without": without,
         "marks": ingest.judged(rows),
@@ -179,10 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="that count, of each measurement")
     parser.add_argument("--rounds", type=int, default=2, help="the least of so many is told")
     parser.add_argument("--recording", type=Path, default=SAMPLE, help="what is said")
-    parser.add_argument("--coalesced", action="store_true", help="both tracks in one write, which a core sends more of")
+    parser.add_argument("--write", type=int, choices=(1, 2, 4), help="messages in one write, of any number of sockets")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write result and plot into benchmarks/results/")
     options = parser.parse_args(arguments)
+    if not options.recording.is_file():
+        parser.error(f"no recording {options.recording}; a WAV file is wanted")
     if not all(1 <= size <= MAX_CALLS for size in (*options.sockets, *options.tls)) or options.rounds < 1:
         parser.error(f"sockets must be 1 to {MAX_CALLS}, rounds at least 1")
     usable = sorted(os.sched_getaffinity(0))
@@ -191,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     cases = [(name, size) for size in sorted(options.sockets) for name in options.rows if name in ROWS]
     cases += [(name, size) for size in sorted(options.tls) for name in options.rows if name in SECURE]
-    plan = Plan(options.recording, options.seconds, options.rounds, (usable[0], usable[1]), options.coalesced)
+    plan = Plan(options.recording, options.seconds, options.rounds, (usable[0], usable[1]), options.write)
     found, without = run(cases, plan)
     result = document(found, without, plan)
     if options.keep:

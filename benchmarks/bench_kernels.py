@@ -117,7 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Time, print, keep the result if asked to; exit code 1 if a kernel is no faster than its twin."""
     all_of_them = contests()
     names = [contest.kernel for contest in all_of_them]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_kernels")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench_kernels", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--kernels", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--turns", type=int, default=3, help="how often each side is timed")
     parser.add_argument("--seconds", type=float, default=0.25, help="each time")

@@ -295,7 +295,9 @@ def table(document: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, keep the result if asked to; exit code 1 if a mark is missed or a call failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_memory")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench_memory", description=(__doc__ or "").splitlines()[0]
+    )
     names = [state.name for state in STATES]
     parser.add_argument("--calls", type=int, default=500, help="at once")
     parser.add_argument("--speaking", type=int, default=60, help="calls whose people speak without end")

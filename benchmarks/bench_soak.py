@@ -220,7 +220,9 @@ def table(result: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, print, keep the result if asked to; exit code 1 if it is not flat."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_soak")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench_soak", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--hours", type=float, default=2.0, help="of audio, both tracks each")
     parser.add_argument("--calls", type=int, default=4)
     parser.add_argument("--speed", type=float, default=10.0, help="times real time, at the most")

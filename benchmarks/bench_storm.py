@@ -258,7 +258,9 @@ def _shown(spread: dict[str, float]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run, print, keep the result if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_storm")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.bench_storm", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--sockets", type=int, default=2000, help="that connect")
     parser.add_argument("--seconds", type=float, default=5.0, help="in which they do")
     parser.add_argument("--carried", type=int, default=300, help="calls that stream meanwhile")
@@ -269,6 +271,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")
     options = parser.parse_args(arguments)
+    if min(options.sockets, options.carried, options.tls_carried, options.rounds) < 1 or options.tls_sockets < 0:
+        parser.error("--sockets, --carried, --tls-carried and --rounds must be at least 1")
+    if options.seconds <= 0:
+        parser.error("--seconds must be more than 0")
     # A socket that streams has a second descriptor: its sender's.
     raise_descriptor_limit(options.sockets + 2 * options.carried + 512)
     sizes = [(options.sockets, options.carried, False)]

@@ -230,7 +230,9 @@ def _compile(bench: _Bench) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 2 if the speech is not here."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=[*PARTS, []], help="default: all")
+    parser.add_argument(
+        "what", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"of {', '.join(PARTS)}; default: all"
+    )
     parser.add_argument("--speech", type=Path, default=SPEECH, help="folder with manifest.json")
     parser.add_argument("--json", action="store_true", help="print one JSON document at the end")
     parser.add_argument("--keep", action="store_true", help="write the result into benchmarks/results/")

@@ -81,7 +81,9 @@ def _seams(items: Sequence[Item], engine: Engine, voice: Silero) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 2 if the speech is not here."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["again", "seams", []], help="default: both")
+    parser.add_argument(
+        "what", nargs="*", choices=["again", "seams", []], metavar="PART", help="again or seams; default: both"
+    )
     parser.add_argument("--speech", type=Path, default=SPEECH, help="folder with manifest.json")
     parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
     options = parser.parse_args(arguments)

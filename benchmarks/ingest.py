@@ -49,7 +49,8 @@ class Row:
     in ms. After the run ``lost`` messages (or bytes) had not come to the server, ``unsent`` had not left, and ``wrong``
     tells that its PCM was not what was said; ``proof`` is what was compared, empty where the server was not asked. A
     ``short`` run had its media end too early. ``round_ms`` is how often a gateway read its sockets, on average; 0 of
-    who reads when something comes. ``answer_ms`` is how long a server took to tell what it had taken.
+    who reads when something comes. ``answer_ms`` is how long a server took to tell what it had taken. So many
+    messages as ``write`` left in one write.
     """
 
     calls: int
@@ -69,6 +70,7 @@ class Row:
     short: bool = False
     round_ms: float = 0.0
     answer_ms: float = 0.0
+    write: int = 1
     proof: str = ""
 
     @property
@@ -175,13 +177,12 @@ def _judged(mark: Mark, own: Row, peer: Row) -> dict[str, Any]:
 
 def table(document: Mapping[str, Any]) -> str:
     """The result for a terminal."""
-    writes = "both tracks in a write" if document["coalesced"] else "both tracks, a write a message"
     lines = [
         document["machine"],
         ", ".join(f"{name} {number}" for name, number in document["versions"].items()),
-        f"{writes}, {document['seconds']:g} s with all calls, least of {document['rounds']} rounds; "
+        f"both tracks, {document['seconds']:g} s with all calls, least of {document['rounds']} rounds; "
         f"the gateway reads every {document['tickMs']} ms, more often or seldom by itself (round)",
-        "sockets   server                                        µs a message    core   × bare   round   "
+        "sockets   server                                      a write   µs a message    core   × bare   round   "
         "load late p50, p99 ms",
     ]
     before = None
@@ -191,8 +192,9 @@ def table(document: Mapping[str, Any]) -> str:
         before = row["calls"]
         cost, ratio = (f"{row[key]:.2f}" if row[key] is not None else "" for key in ("us", "toBare"))
         period = f"{row['round_ms']:.0f} ms" if row["round_ms"] else ""
+        what = ROWS.get(row["name"]) or SECURE[row["name"]]
         lines.append(
-            f"{row['calls']:7d}   {ROWS.get(row['name']) or SECURE[row['name']]:44} {cost:>13} {row['cores']:7.2f} "
+            f"{row['calls']:7d}   {what:44} {row['write']:6} {cost:>13} {row['cores']:7.2f} "
             f"{ratio:>8} {period:>7} {row['late_p50']:15.1f}, {row['late_p99']:5.1f}   {row['verdict']}"
         )
     lines += [f"without {name}: {why}" for name, why in document["without"].items()]

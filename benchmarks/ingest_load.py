@@ -48,6 +48,7 @@ CONNECT_SECONDS = 30.0
 CONNECTING = 64
 STARTING = 8
 STAMP = 120
+TRACKS = 2
 SPARE_DESCRIPTORS = 512
 
 
@@ -190,9 +191,9 @@ class _Run:
             if refused := sum(answer.get("isOk") is not True for answer in answers):
                 raise GatewayError(f"{refused} of {len(answers)} starts were refused")
 
-    async def speak(self, coalesced: bool) -> Row:
+    async def speak(self, write: int) -> Row:
         """Play, measure, and see what became of it."""
-        async with Pacer(self.server.context is None, coalesced) as pacer:
+        async with Pacer(self.server.context is None, write > 1, max(write // TRACKS, 1)) as pacer:
             scripts = [self.expected.script(n, one.stream_sids[0]) for n, one in enumerate(self.identities)]
             lines = [pacer.play(socket, script) for socket, script in zip(self.sockets, scripts, strict=True)]
             await _until(max(line.begin for line in lines) + WARM_SECONDS)
@@ -208,6 +209,7 @@ class _Run:
                 row.round_ms = round(1000 * (last.at - first.at) / (last.rounds - first.rounds), 1)
             row.answer_ms = round(1000 * max(first.at - first.asked, last.at - last.asked), 1)
             row.short = after.at > ended
+            row.write = write
             if not (row.saturated or row.starved):
                 await self._finish(lines, pacer, row)
         return row
@@ -313,9 +315,7 @@ async def _until(moment: float) -> None:
     await asyncio.sleep(max(moment - time.monotonic(), 0))
 
 
-async def measure(
-    server: Server, expected: Expected, seconds: float, *, start: bool = False, coalesced: bool = False
-) -> Row:
+async def measure(server: Server, expected: Expected, seconds: float, *, start: bool = False, write: int = 1) -> Row:
     """Load a server that nobody has used yet, and measure.
 
     Args:
@@ -323,7 +323,7 @@ async def measure(
         expected: the load.
         seconds: that count.
         start: start the calls through the gateway's API first.
-        coalesced: both tracks' messages are one write.
+        write: messages in one write: 1, or the tracks' of one frame, of two and so on.
 
     Raises:
         GatewayError: a socket or a start failed.
@@ -332,7 +332,7 @@ async def measure(
     run = _Run(server, expected, seconds, start)
     try:
         await run.open()
-        return await run.speak(coalesced)
+        return await run.speak(write)
     finally:
         for socket in run.opened:
             socket.reset()

@@ -146,7 +146,6 @@ def test_the_table_shows_both_sides() -> None:
         "versions": {"uvloop": "1"},
         "seconds": 3.0,
         "rounds": 2,
-        "coalesced": False,
         "tickMs": 20,
         "rows": as_rows(rows, {(one.name, one.calls): [one, replace(one, us=9.0)] for one in rows}),
         "without": {"picows": "no registry"},
