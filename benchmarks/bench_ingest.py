@@ -36,7 +36,7 @@ from benchmarks.bench_calls import SAMPLE
 from benchmarks.ingest import ROWS, SECURE, Row
 from benchmarks.ingest_load import Expected, measure
 from benchmarks.ingest_servers import PICOWS, Certificate, started
-from benchmarks.loadgen import MAX_CALLS
+from benchmarks.load_plan import MAX_CALLS
 from benchmarks.wire import sound
 from gateway import config
 from gateway.errors import GatewayError

@@ -42,7 +42,8 @@ from benchmarks.__main__ import machine
 from benchmarks.bench_calls import RECORDING, SAMPLE, free_port, gateway
 from benchmarks.labels import Labels
 from benchmarks.latency import Judged, judge, marks, report, table
-from benchmarks.loadgen import Load, Plan
+from benchmarks.load_plan import Plan
+from benchmarks.loadgen import Load
 from benchmarks.peers import PEERS, RUNNERS
 from benchmarks.tally import Said
 from gateway import config

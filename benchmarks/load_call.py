@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from benchmarks.pacer import Line
-from benchmarks.tally import Watched
+from benchmarks.load_plan import Plan
+from benchmarks.pacer import Line, Pacer
+from benchmarks.tally import Tally, Watched
 from benchmarks.timed import Timed
-from benchmarks.voice import Script, frame
+from benchmarks.voice import Script, Sound, frame
+from benchmarks.window import Window
 from benchmarks.wire import MediaSocket
 from gateway.errors import GatewayError
 from gateway.participants import Track
 from gateway.peers.emitter import FRAME_MS, Ending, Identity, closing, opening
 
-if TYPE_CHECKING:
-    from benchmarks.loadgen import Load
-
-__all__ = ["Call"]
+__all__ = ["Call", "Load"]
 
 OVERTIME_SECONDS = 30.0
 """A call that is not played by so long after its time has failed."""
 CONNECT_SECONDS = 30.0
+
+
+class Load(Protocol):
+    """What all calls of a load share."""
+
+    plan: Plan
+    sound: Sound
+    pacer: Pacer
+    tally: Tally
+    window: Window
+    sent: int
+    """Frames of the calls that are over."""
+
+    def at(self, gain_db: int) -> Sound:
+        """What is said, so much louder."""
 
 
 class Call:

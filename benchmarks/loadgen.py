@@ -13,108 +13,34 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from ssl import SSLContext
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import counters
 from benchmarks.counters import Sample
-from benchmarks.labels import Ends
 from benchmarks.load_call import Call
+from benchmarks.load_plan import Plan
 from benchmarks.pacer import Pacer, percentile
-from benchmarks.sender_py import MAX_TOGETHER
 from benchmarks.tally import Spread, Tally
 from benchmarks.timed import Prober, Timed, failure
 from benchmarks.voice import Sound
 from benchmarks.window import Window
 from benchmarks.wire import sound
-from gateway.errors import GatewayError, UsageError
+from gateway.errors import GatewayError
 from gateway.peers.client import GatewayClient
-from gateway.peers.emitter import Form, Manner
 from gateway.peers.receiver import Receiver
-from gateway.peers.recording import Recording
 
-__all__ = ["MAX_CALLS", "MAX_SECONDS", "Load", "Plan", "Progress", "raise_descriptor_limit"]
+__all__ = ["Load", "Progress", "raise_descriptor_limit"]
 
-MAX_CALLS = 5000
-MAX_SECONDS = 3600
-MAX_GAIN_DB = 24
-MAX_PROBES = 100
 VOID_PACING_MS = 20.0
 SETTLE_SECONDS = 5.0
 """How long the last transcripts and counts are waited for after the last call."""
 SAMPLE_SECONDS = 5
 """How often the gateway's counters are looked at."""
 SPARE_DESCRIPTORS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A run. ``ramp`` is the time over which calls begin, ``duration`` how long each lasts, in seconds.
-
-    ``transcripts`` tells whether any are awaited: a gateway with model ``none`` makes none. Each call is up to
-    ``gain_db`` whole decibels louder or quieter. ``gated`` calls are never started. ``coalesced`` writes both tracks'
-    messages at once. ``manner`` is how the wire behaves, whose seed is not used; ``odd`` sends payloads of any length.
-    ``probe`` times a second the API is asked something, all through the run. ``together`` frames of each track are one
-    write, coalesced, which leaves when the last of them is due.
-    """
-
-    url: str
-    api_id: str
-    api_secret: str
-    recording: Recording
-    ends: Ends
-    calls: int
-    ramp: float
-    duration: float
-    webhook_port: int = 0
-    seed: int = 1
-    transcripts: bool = True
-    context: SSLContext | None = None
-    gain_db: int = 0
-    gated: bool = False
-    coalesced: bool = False
-    manner: Manner = field(default_factory=Manner)
-    odd: bool = False
-    probe: float = 0.0
-    together: int = 1
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.calls <= MAX_CALLS:
-            raise UsageError(f"--calls {self.calls}: must be 1 to {MAX_CALLS}")
-        if not 0 <= self.ramp <= MAX_SECONDS or not 1 <= self.duration <= MAX_SECONDS:
-            raise UsageError(f"--ramp and --duration must be at most {MAX_SECONDS} s, --duration at least 1")
-        if not 0 <= self.gain_db <= MAX_GAIN_DB:
-            raise UsageError(f"--gain {self.gain_db}: must be 0 to {MAX_GAIN_DB} dB")
-        if self.manner.form is not Form.TWILIO:
-            raise UsageError("a load speaks Twilio's form only")
-        if not 0 <= self.probe <= MAX_PROBES:
-            raise UsageError(f"--probe {self.probe:g}: must be 0 to {MAX_PROBES} a second")
-        if not 1 <= self.together <= MAX_TOGETHER:
-            raise UsageError(f"--together {self.together}: must be 1 to {MAX_TOGETHER} frames")
-        if not 0 <= self.manner.drop <= 1:
-            raise UsageError(f"--gaps {self.manner.drop}: must be 0 to 1")
-        manner = self.manner
-        times = {
-            "--first-timestamp": manner.first_timestamp_ms or 0,
-            "--jitter": manner.jitter_ms,
-            "--stall-at": manner.stall_at_ms,
-            "--stall": manner.stall_ms,
-        }
-        for option, ms in times.items():
-            if not 0 <= ms <= MAX_SECONDS * 1000:
-                raise UsageError(f"{option}: {ms} ms must be 0 to {MAX_SECONDS * 1000}")
-        if manner.stall_at_ms and (not manner.stall_ms or manner.stall_at_ms >= self.duration * 1000):
-            raise UsageError("--stall-at: must lie within --duration, and --stall tells for how long")
-
-    @property
-    def native(self) -> bool:
-        """Whether the sender can write to the sockets: under TLS it cannot."""
-        return urlsplit(self.url).scheme == "http"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 
 from benchmarks import labels
-from benchmarks.loadgen import Load, Plan, Progress
+from benchmarks.load_plan import Plan
+from benchmarks.loadgen import Load, Progress
 from gateway.cli.console import err, out, print_json
 from gateway.errors import UsageError
 from gateway.peers import client, recording

@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks import loadgen
 from benchmarks.load_call import Call
-from benchmarks.loadgen import Load, Plan
+from benchmarks.load_plan import Plan
+from benchmarks.loadgen import Load
 from benchmarks.timed import ENDPOINTS
 from gateway._native import NO_EXTENSIONS
 from gateway.errors import PeerError, UsageError

@@ -208,17 +208,17 @@ async def test_retry_after_holds_all_calls_off(tmp_path: Path) -> None:
 
 async def test_what_is_too_old_becomes_a_failure(tmp_path: Path) -> None:
     async with laid(tmp_path, retry_for=60) as line, line.gateway() as gateway:
-        call = gateway.open()
-        say(call, "new")
+        say(gateway.open(), "new")
         await gateway.settled()
         old = datetime.now(UTC) - timedelta(seconds=61)
-        post = Post(new_ulid(), call.call.call_id, new_ulid(), 7, b"{}", None, old)
         async with asyncio.timeout(30):
-            # While the outbox still looks for what an earlier process left, posts are left to the database; and this
-            # one is not in there.
+            # While the outbox still looks for what an earlier process left, posts are left to the database; and these
+            # are not in there.
             while not gateway.outbox.waiting:
-                gateway.outbox.publish(post)
-                await asyncio.sleep(0)
+                call = gateway.open(new_ulid())
+                gateway.outbox.publish(Post(new_ulid(), call.call.call_id, new_ulid(), 7, b"{}", None, old))
+                if not gateway.outbox.waiting:
+                    await gateway.writer.barrier()
         await gateway.settled()
         assert line.hook.texts == ["new"]
         assert await line.failures() == [(7, "failed", "expired")]
