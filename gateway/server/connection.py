@@ -77,6 +77,8 @@ class MediaConnection(asyncio.Protocol):
         self._skipped_logged = 0.0
         self._counted = (0, 0)
         self._task: asyncio.Task[None] | None = None
+        # How the transport ended, while events of its are still to be handled.
+        self._ended: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport; the tick reads its descriptor from now on."""
@@ -105,13 +107,21 @@ class MediaConnection(asyncio.Protocol):
         """The socket is gone; whatever was said on it is still transcribed."""
         # DANGER: the descriptor is still valid here and may be reused right after.
         self._services.plane.unregister(self._reader)
-        self._services.plane.remove(self)
         self._transport = None
-        if self._under is not None and not self._reader.dead:
-            # TLS has ended with events left over from a turn; no more can come.
-            self._drain_all()
+        self._finish("reset" if exc is not None else "closed")
+
+    def _finish(self, how: str) -> None:
+        """Handle what is left when no more can come (under TLS: as a rule), in turns as before; then end."""
+        if self._reader.pending and not (self._reader.dead or self._life.closing):
+            if self._authenticating:
+                self._ended = how
+            else:
+                self.drain()
+                asyncio.get_running_loop().call_soon(self._finish, how)
+            return
+        self._services.plane.remove(self)
         self._count()
-        self._leave("reset" if exc is not None else "closed")
+        self._leave(how)
         self._reader.close()
         # What lies in circles of references is left to the collector: thousands at once when thousands hang up.
         self._reader.owner = None
@@ -146,10 +156,6 @@ class MediaConnection(asyncio.Protocol):
             self._hold_back(more)
         if self.principal is None and self._reader.bytes > UNAUTHENTICATED_BYTES:
             self.fail(CloseCode.POLICY_VIOLATION, "no token in the first 64 KiB")
-
-    def _drain_all(self) -> None:
-        while self._reader.pending and not self._authenticating:
-            self.drain()
 
     def _handle_some(self) -> bool:
         """Handle a turn's worth of events; whether there may be more."""
@@ -276,11 +282,13 @@ class MediaConnection(asyncio.Protocol):
             self.fail(CloseCode.INTERNAL_ERROR, "internal error")
         else:
             self.principal = principal
-            if self._transport is not None and not self._life.closing:
+            if not self._life.closing:
                 self._attach(principal, start)
         finally:
             self._authenticating = False
         self.drain()
+        if self._ended is not None:
+            self._finish(self._ended)
 
     def _attach(self, principal: Principal, start: messages.Start) -> None:
         self._call, self._stream = self._services.registry.attach(principal.account_id, start, self)
@@ -355,8 +363,8 @@ class MediaConnection(asyncio.Protocol):
         self._count()
         if self._transport is None:
             return
-        known, called = self.principal is not None, self._call is not None
-        verdict = self._life.judge(now, known=known, called=called, last_media=self._last_media())
+        known = self.principal is not None
+        verdict = self._life.judge(now, known=known, called=self._call is not None, last_media=self._last_media())
         if verdict is Verdict.NO_START:
             self.fail(CloseCode.POLICY_VIOLATION, "no start message")
         elif verdict is Verdict.OVER:

@@ -13,7 +13,7 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,13 @@ from websockets.uri import parse_uri
 
 from gateway import metrics
 from gateway._native import plane as kernel
+from gateway.calls.call import Call, Stream
+from gateway.calls.registry import Registry
 from gateway.server import connection as connections
 from gateway.server import tls
 from gateway.server.connection import MediaConnection
 from gateway.server.handshake import Doorkeeper
+from gateway.store.records import Principal
 from tests.harness import Customer, Twilio, gateway_running, new_sid, settings_for
 from tests.server.test_connection import frame
 from tests.server.test_front import make_certificate, upgrade_raw
@@ -71,11 +74,13 @@ async def secure(tmp_path: Path) -> AsyncIterator[Secure]:
 
 
 @asynccontextmanager
-async def line(secure: Secure) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def line(
+    secure: Secure, url: str | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A bare connection after the 101: each write is a record."""
     port = secure.customer.gateway.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=secure.context)
-    protocol = ClientProtocol(parse_uri(secure.url))
+    protocol = ClientProtocol(parse_uri(url or secure.url))
     protocol.send_request(protocol.connect())
     writer.write(b"".join(protocol.data_to_send()))
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
@@ -91,8 +96,10 @@ async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     assert await reader.readexactly(8) == b"\x8a\x06there?"
 
 
-def hello(call: str, sid: str) -> bytes:
-    start = {"streamSid": sid, "callSid": call, "tracks": ["inbound", "outbound"]}
+def hello(call: str, sid: str, token: str | None = None) -> bytes:
+    start: dict[str, Any] = {"streamSid": sid, "callSid": call, "tracks": ["inbound", "outbound"]}
+    if token is not None:
+        start["customParameters"] = {"token": token}
     return frame(1, json.dumps({"event": "start", "start": start, "streamSid": sid}).encode())
 
 
@@ -212,6 +219,7 @@ async def write_now(secure: Secure, writer: asyncio.StreamWriter, data: bytes) -
             await asyncio.sleep(0)
 
 
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="the tick reads in turns")
 async def test_a_socket_that_floods_is_read_no_more_than_the_others(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,16 +272,80 @@ async def test_what_came_before_a_broken_end_is_kept(secure: Secure, last: bytes
     assert counted() - before >= 61
 
 
-async def test_events_left_over_at_the_end_are_handled(secure: Secure) -> None:
+async def test_events_left_over_at_the_end_are_handled_in_turns(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More than a turn's worth, and the peer's close_notify right behind."""
-    many = 4 * connections.MAX_EVENTS
+    turn = 0
+    turns: list[int] = []
+    drain = MediaConnection.drain
+
+    def recording(self: MediaConnection) -> None:
+        if self._transport is None:
+            turns.append(turn)
+        drain(self)
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(MediaConnection, "drain", recording)
+    many = 20 * connections.MAX_EVENTS
     before = counted()
+    counting = asyncio.ensure_future(count_turns())
     async with line(secure) as (_, writer):
         writer.write(hello(new_sid("CA"), new_sid("MZ")) + frame(1, b'{"event":"other"}') * many)
         writer.close()
         await writer.wait_closed()
         await emptied(secure)
+    counting.cancel()
     assert counted() - before == many + 1
+    assert len(turns) > 1
+    assert len(set(turns)) == len(turns)
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_a_call_that_ends_while_its_token_is_checked_is_kept(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    """The whole of a short call has come, with the end of TLS, before the store has answered."""
+    base, _, token = secure.url.rpartition("/")
+    asked, answer = asyncio.Event(), asyncio.Event()
+    streams: list[Stream] = []
+    attach = Registry.attach
+
+    def recording(*args: Any) -> tuple[Call, Stream]:
+        call, stream = attach(*args)
+        streams.append(stream)
+        return call, stream
+
+    monkeypatch.setattr(Registry, "attach", recording)
+    sid = new_sid("MZ")
+    async with line(secure, base) as (reader, writer):
+        await answered(reader, writer)
+        socket = only(secure)
+        authenticate = socket._services.authenticate
+
+        async def late(token: str) -> Principal:
+            asked.set()
+            await answer.wait()
+            return await authenticate(token)
+
+        socket._services = replace(socket._services, authenticate=late)
+        writer.write(hello(new_sid("CA"), sid, token if good else "none") + media(sid, 20, seed=4))
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.wait_for(asked.wait(), 10)
+        async with asyncio.timeout(10):
+            while socket._transport is not None:
+                await asyncio.sleep(0)
+    assert only(secure) is socket
+    answer.set()
+    await emptied(secure)
+    newest = [track.newest_ms for stream in streams for track in stream.tracks.values()]
+    assert newest == ([400, 400] if good else [])
 
 
 async def test_the_loop_reads_requests_and_leaves_media_to_the_tick(secure: Secure) -> None:
