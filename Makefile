@@ -70,4 +70,4 @@ bench-redaction: setup
 	$(BIN)/python -m benchmarks.bench_redaction --keep
 
 clean:
-	rm -rf build *.egg-info gateway/_native/*.so benchmarks/*.so native/*.c native/*.html benchmarks/native/*.c benchmarks/native/*.html $(VENV) $(VENV)-bench
+	rm -rf build *.egg-info gateway/_native/*.so benchmarks/load/*.so native/*.c native/*.html benchmarks/native/*.c benchmarks/native/*.html $(VENV) $(VENV)-bench

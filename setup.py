@@ -1,4 +1,4 @@
-"""Build of the native kernels into ``gateway._native``, and of the load generator's sender into ``benchmarks``.
+"""Build of the native kernels into ``gateway._native``, and of the load generator's sender into ``benchmarks.load``.
 
 Everything else is in ``pyproject.toml``.
 
@@ -43,7 +43,7 @@ if COVERAGE:
 
 # The load generator's sender is no kernel of the gateway: it stands with what uses it.
 sources = {f"gateway._native.{source.stem}": source for source in sorted(Path("native").glob("*.pyx"))}
-sources |= {f"benchmarks.{source.stem}": source for source in sorted(Path("benchmarks/native").glob("*.pyx"))}
+sources |= {f"benchmarks.load.{source.stem}": source for source in sorted(Path("benchmarks/native").glob("*.pyx"))}
 extensions = [
     Extension(
         name,

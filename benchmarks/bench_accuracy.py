@@ -3,9 +3,9 @@
     python -m benchmarks.bench_accuracy [--peers NAME…] [--conditions NAME…] [--speech DIR] [--json] [--keep]
 
 Every file of ``../shared/speech`` (beside the repository; not part of it) goes through each condition of
-:mod:`benchmarks.conditions` and μ-law. The gateway hears it by its own path (media clock, voice activity, endpointing,
-recognizer; unredacted); the peers hear the same samples brought to 16 kHz. ``--speech`` takes any folder whose
-manifest.json has ``{"utterances": [{"id", "file", "text"}, …]}``, 8 kHz, one channel.
+:mod:`benchmarks.audio.conditions` and μ-law. The gateway hears it by its own path (media clock, voice activity,
+endpointing, recognizer; unredacted); the peers hear the same samples brought to 16 kHz. ``--speech`` takes any folder
+whose manifest.json has ``{"utterances": [{"id", "file", "text"}, …]}``, 8 kHz, one channel.
 
 For the bounds of a difference files are drawn anew, each with its errors in all eight conditions. A reference of which
 the normaliser makes one word (spoken digits) is told apart and is in no sum: all of it is right, or nothing.
@@ -29,9 +29,9 @@ import soxr
 
 from benchmarks import peers
 from benchmarks.__main__ import machine
-from benchmarks.accuracy import OURS, RATE, Item, report, table
-from benchmarks.conditions import CONDITIONS, disturb
+from benchmarks.audio.conditions import CONDITIONS, disturb
 from benchmarks.peers import PEERS, Heard
+from benchmarks.speech.accuracy import OURS, RATE, Item, report, table
 from gateway import config
 from gateway.errors import GatewayError, PeerError
 from gateway.participants import Role

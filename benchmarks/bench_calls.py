@@ -2,7 +2,7 @@
 
 Starts a gateway of its own (default models, own port and data directory), puts ``gateway loadtest`` on it from another
 process, and prints what that saw and what the gateway's process used. Latency is from the planned sending time of the
-last frame of speech, found in the recording by energy (:mod:`benchmarks.labels`), to the webhook's arrival.
+last frame of speech, found in the recording by energy (:mod:`benchmarks.speech.labels`), to the webhook's arrival.
 
     python -m benchmarks.bench_calls [--calls 20] [--duration 60] [--ramp 5] [--json] [--keep]
 

@@ -3,11 +3,12 @@
     python -m benchmarks.bench_density [--steps N…] [--seconds 60] [--peers NAME…] [--json] [--keep]
 
 The whole gateway (default models, one recognizer thread) is held on the first core that this process may use, the load
-on the second: paced calls, both tracks, a message each 20 ms; each begins at its own place of the recording, at its own
-time within the ramp and at its own level (±6 dB), drawn from a seed. Steps of calls are tried upwards, a fresh
+on the second: paced calls, both tracks, a message each 20 ms; each begins at its own place of the recording, at its
+own time within the ramp and at its own level (±6 dB), drawn from a seed. Steps of calls are tried upwards, a fresh
 gateway each, until the 95th percentile of the end of speech to the webhook's arrival is over 600 ms or anything is
-lost, refused or wrong; then the gap is halved. Speech ends are those of :mod:`benchmarks.labels`, figures those of the
-time when all calls speak. A run whose own load was late (over 20 ms at the 99th percentile) is void and repeated once.
+lost, refused or wrong; then the gap is halved. Speech ends are those of :mod:`benchmarks.speech.labels`, figures those
+of the time when all calls speak. A run whose own load was late (over 20 ms at the 99th percentile) is void and
+repeated once.
 
 Peers, on the gateway's core, after it, with nothing but recognition to do (no sockets, no JSON, no store):
 
@@ -42,8 +43,8 @@ import soxr
 from benchmarks import bench_calls, peers
 from benchmarks.__main__ import machine
 from benchmarks.bench_calls import RECORDING, SAMPLE, pinned
-from benchmarks.density import LIMIT_MS, Row, as_rows, carried, percentile, plot, queued, row, search, table
 from benchmarks.peers import PEERS, Peer
+from benchmarks.speech.density import LIMIT_MS, Row, as_rows, carried, percentile, plot, queued, row, search, table
 from gateway import config
 from gateway.errors import GatewayError, PeerError
 from gateway.peers import recording as recordings

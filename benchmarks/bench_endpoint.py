@@ -6,15 +6,15 @@ Plays a call, the sample and the utterances of ``../shared/speech`` through μ-l
 endpointer, frame by frame, once for each policy. At a pause of 128 ms the open utterance is decoded, as in the gateway,
 and its text is there at once: frames wait for it, so a run is the same on every machine.
 
-* *latency*: from where speech ends (:mod:`benchmarks.labels`, the nearest label within 400 ms of the utterance's own
-  end) to the frame that decides; the text is there by then, so delivery is all that comes on top.
+* *latency*: from where speech ends (:mod:`benchmarks.speech.labels`, the nearest label within 400 ms of the
+  utterance's own end) to the frame that decides; the text is there by then, so delivery is all that comes on top.
 * *split*: an utterance and the next on its track, with at most 1.2 s between their speech, decoded as one. Where the
   two texts fit best into that of the whole (least edit distance over words) lies the border; without ``.``, ``?`` or
   ``!`` there the sentence was split. What is longer than 24 s together is judged by the end of the first text alone.
 * *errors*: word errors of the utterances (zip-codes left out: its reference is digits) and of the sample.
 
-A bad line (:mod:`benchmarks.conditions`) shows what a short utterance costs there: the less a text knows of what was
-said before, the more of it is guessed.
+A bad line (:mod:`benchmarks.audio.conditions`) shows what a short utterance costs there: the less a text knows of what
+was said before, the more of it is guessed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ import jiwer
 import numpy as np
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from benchmarks.audio.conditions import CLEAN, CONDITIONS, disturb
 from benchmarks.bench_vad import FRAME_MS, framed, probabilities, read
-from benchmarks.conditions import CLEAN, CONDITIONS, disturb
-from benchmarks.labels import speech_ends
-from benchmarks.tally import MATCH_MS
+from benchmarks.load.tally import MATCH_MS
+from benchmarks.speech.labels import speech_ends
 from gateway import config
 from gateway._native import endpoint, level
 from gateway.config import EndpointSettings, VadSettings

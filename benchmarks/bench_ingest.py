@@ -30,14 +30,14 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import ingest, ingest_load
 from benchmarks.__main__ import machine
 from benchmarks.bench_calls import SAMPLE
-from benchmarks.ingest import ROWS, SECURE, Row
-from benchmarks.ingest_load import Expected, measure
-from benchmarks.ingest_servers import PICOWS, Certificate, started
-from benchmarks.load_plan import MAX_CALLS
-from benchmarks.wire import sound
+from benchmarks.ingest import measurement, report
+from benchmarks.ingest.measurement import Expected, measure
+from benchmarks.ingest.report import ROWS, SECURE, Row
+from benchmarks.ingest.servers import PICOWS, Certificate, started
+from benchmarks.load.plan import MAX_CALLS
+from benchmarks.load.wire import sound
 from gateway import config
 from gateway.errors import GatewayError
 from gateway.peers import recording as recordings
@@ -77,9 +77,9 @@ class Plan:
 
     def frames(self, calls: int) -> int:
         """Of 20 ms, that each of so many calls says; the more there are, the longer it takes until all speak."""
-        spare = ingest_load.SPARE_SECONDS * (1 + calls / 1000)
+        spare = measurement.SPARE_SECONDS * (1 + calls / 1000)
         # An even number, for two are one write.
-        return round((ingest_load.WARM_SECONDS + self.seconds + spare) * 25) * 2
+        return round((measurement.WARM_SECONDS + self.seconds + spare) * 25) * 2
 
 
 async def one(case: Case, expected: Expected, plan: Plan) -> Row:
@@ -149,7 +149,7 @@ def say(text: str) -> None:
 
 def document(found: dict[Case, list[Row]], without: dict[str, str], plan: Plan) -> dict[str, Any]:
     """The result, as it is kept."""
-    rows = [ingest.best(measured) for measured in found.values()]
+    rows = [report.best(measured) for measured in found.values()]
     order = [*ROWS, *SECURE]
     rows.sort(key=lambda row: (row.name in SECURE, row.calls, order.index(row.name)))
     return {
@@ -160,9 +160,9 @@ def document(found: dict[Case, list[Row]], without: dict[str, str], plan: Plan) 
         "tickMs": config.load().limits.tick_ms,
         "seconds": plan.seconds,
         "rounds": plan.rounds,
-        "rows": ingest.as_rows(rows, found),
+        "rows": report.as_rows(rows, found),
         "without": without,
-        "marks": ingest.judged(rows),
+        "marks": report.judged(rows),
     }
 
 
@@ -172,7 +172,7 @@ def keep(result: dict[str, Any], folder: Path) -> None:
     text = json.dumps(result, indent=1, ensure_ascii=False)
     (folder / "ingest.json").write_text(text + "\n", encoding="utf-8")
     try:
-        ingest.plot(result, folder / "ingest.svg")
+        report.plot(result, folder / "ingest.svg")
     except ImportError:
         say("no plot: matplotlib is missing (pip install --group bench)")
 
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = document(found, without, plan)
     if options.keep:
         keep(result, RESULTS)
-    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else ingest.table(result))
+    print(json.dumps(result, indent=1, ensure_ascii=False) if options.json else report.table(result))
     return int(any(row.bad for measured in found.values() for row in measured))
 
 

@@ -1,8 +1,8 @@
 """What does a compiled kernel take, beside its Python twin and what a user would take instead?
 
-pytest-benchmark times :mod:`benchmarks.kernels`: each side of each contest, in turns, collector off; what counts is the
-least round of all turns, a round being at least a millisecond of calls. The price of calling from Python, 30 to 50 ns,
-is in all of them; the tick calls the kernels from C.
+pytest-benchmark times :mod:`benchmarks.kernels.cases`: each side of each contest, in turns, collector off; what counts
+is the least round of all turns, a round being at least a millisecond of calls. The price of calling from Python, 30 to
+50 ns, is in all of them; the tick calls the kernels from C.
 
     python -m benchmarks.bench_kernels [--kernels scan base64 …] [--turns 3] [--seconds 0.25] [--json] [--keep]
 """
@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import machine
-from benchmarks.kernels import LIBRARY, OURS, TWIN, Contest, contests
+from benchmarks.kernels.cases import LIBRARY, OURS, TWIN, Contest, contests
 from gateway._native import chosen
 
 __all__ = ["main", "measure", "rows", "table"]
 
 RESULT = Path(__file__).parent / "results" / "kernels.json"
-MODULE = Path(__file__).with_name("timed_kernels.py")
+MODULE = Path(__file__).parent / "kernels" / "timed.py"
 ROUND_S = 0.001
 LIBRARIES = ("numpy", "websockets", "orjson", "msgspec", "pybase64", "pytest-benchmark")
 

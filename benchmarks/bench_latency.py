@@ -16,7 +16,7 @@ The peers hear the same passes, with no network between:
 * faster-whisper, tiny.en, one thread: decodes the very utterances that the gateway's endpointing finds, from the
   moment of its decision; what the decode takes comes on top, one utterance after the other.
 
-What is counted is told in :mod:`benchmarks.latency`.
+What is counted is told in :mod:`benchmarks.speech.latency`.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ import numpy as np
 import soundfile
 import soxr
 
-from benchmarks import labels, peers
+from benchmarks import peers
 from benchmarks.__main__ import machine
 from benchmarks.bench_calls import RECORDING, SAMPLE, free_port, gateway
-from benchmarks.labels import Labels
-from benchmarks.latency import Judged, judge, marks, report, table
-from benchmarks.load_plan import Plan
-from benchmarks.loadgen import Load
+from benchmarks.load.generator import Load
+from benchmarks.load.plan import Plan
+from benchmarks.load.tally import Said
 from benchmarks.peers import PEERS, RUNNERS
-from benchmarks.tally import Said
+from benchmarks.speech import labels
+from benchmarks.speech.labels import Labels
+from benchmarks.speech.latency import Judged, judge, marks, report, table
 from gateway import config
 from gateway.errors import GatewayError, PeerError
 from gateway.participants import Track
@@ -305,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         file = labels.committed(path)
         if file is None:
-            print(f"{path} has no labels; make them: python -m benchmarks.labels make {path}", file=sys.stderr)
+            print(f"{path} has no labels; make them: python -m benchmarks.speech.labels make {path}", file=sys.stderr)
             return 2
         result = measure(path, labels.read(file), options.peers, max(1, options.repeats), options.seconds)
         if options.keep:

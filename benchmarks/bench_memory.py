@@ -39,11 +39,11 @@ import uvloop
 
 from benchmarks.__main__ import machine
 from benchmarks.bench_calls import SAMPLE, free_port, gateway
-from benchmarks.crowd import Caller, Crowd, Ending
-from benchmarks.loadgen import raise_descriptor_limit
+from benchmarks.load.crowd import Caller, Crowd, Ending
+from benchmarks.load.generator import raise_descriptor_limit
+from benchmarks.load.pacer import Pacer
+from benchmarks.load.voice import FRAME_BYTES, Sound
 from benchmarks.memory import Held, descriptors, held
-from benchmarks.pacer import Pacer
-from benchmarks.voice import FRAME_BYTES, Sound
 from gateway._native import mulaw
 from gateway.config import Settings
 from gateway.errors import GatewayError

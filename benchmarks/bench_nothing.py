@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_nothing [--json] [--seconds N] [--seed N] [--kind NAME…] [--file WAV…]
 
-Plays ten minutes of every kind of :mod:`benchmarks.nothing` (or of one's own recordings without speech) through the
-offline path, which is the live one: μ-law, media clock, level gate, voice activity, endpointing, recognizer, guards.
-For each kind: frames that the voice activity model was asked about, frames it took for speech, utterances that were
-decoded, and the words that came out. Ends with 1 if any did.
+Plays ten minutes of every kind of :mod:`benchmarks.audio.nothing` (or of one's own recordings without speech) through
+the offline path, which is the live one: μ-law, media clock, level gate, voice activity, endpointing, recognizer,
+guards. For each kind: frames that the voice activity model was asked about, frames it took for speech, utterances that
+were decoded, and the words that came out. Ends with 1 if any did.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks.noises import RATE
-from benchmarks.nothing import KINDS, SEED, play
+from benchmarks.audio.noises import RATE
+from benchmarks.audio.nothing import KINDS, SEED, play
 from gateway import config
 from gateway.config import Settings
 from gateway.errors import GatewayError

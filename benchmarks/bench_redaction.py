@@ -22,12 +22,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers, redaction_speech
+from benchmarks import peers
 from benchmarks.__main__ import machine
 from benchmarks.bench_accuracy import SPEECH
-from benchmarks.redaction import FOLDER, Dialogue, Miss, read, utterances
-from benchmarks.redaction_forms import written
-from benchmarks.redaction_run import EVERYTHING, PRESIDIO, Run, gateway, presidio
+from benchmarks.text import redaction_speech
+from benchmarks.text.redaction import FOLDER, Dialogue, Miss, read, utterances
+from benchmarks.text.redaction_forms import written
+from benchmarks.text.redaction_run import EVERYTHING, PRESIDIO, Run, gateway, presidio
 from gateway.errors import GatewayError, PeerError
 from gateway.text.policy import DEFAULT, Entity
 

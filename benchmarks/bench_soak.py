@@ -30,8 +30,8 @@ from rich.progress import Progress
 
 from benchmarks.__main__ import machine
 from benchmarks.bench_calls import RECORDING, SAMPLE, cpu_seconds, free_port, gateway, resident_mib
-from benchmarks.voice import Script, Sound, Voice, frame
-from benchmarks.wire import MediaSocket, sound
+from benchmarks.load.voice import Script, Sound, Voice, frame
+from benchmarks.load.wire import MediaSocket, sound
 from gateway.errors import PeerError
 from gateway.participants import Track
 from gateway.peers import recording as recordings

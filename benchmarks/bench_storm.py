@@ -31,19 +31,19 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import counters
 from benchmarks.__main__ import machine
-from benchmarks.asking import Asking
 from benchmarks.bench_calls import SAMPLE, free_port, gateway
-from benchmarks.counters import Metrics
-from benchmarks.crowd import Caller, Crowd, Ending
-from benchmarks.ingest_servers import Certificate
-from benchmarks.loadgen import VOID_PACING_MS, raise_descriptor_limit
+from benchmarks.ingest.servers import Certificate
+from benchmarks.load import counters
+from benchmarks.load.asking import Asking
+from benchmarks.load.counters import Metrics
+from benchmarks.load.crowd import Caller, Crowd, Ending
+from benchmarks.load.generator import VOID_PACING_MS, raise_descriptor_limit
+from benchmarks.load.pacer import Pacer, percentile
+from benchmarks.load.tally import Spread
+from benchmarks.load.voice import Sound
+from benchmarks.load.wire import sound
 from benchmarks.memory import held
-from benchmarks.pacer import Pacer, percentile
-from benchmarks.tally import Spread
-from benchmarks.voice import Sound
-from benchmarks.wire import sound
 from gateway.peers import recording as recordings
 from gateway.peers.client import GatewayClient
 

@@ -9,9 +9,9 @@ endpointer with the default settings. The questions:
   put in front of the model; and the shipped model run as its authors do, a track by itself;
 * *thresholds*: for several of them, how far the borders of segments lie from those turns and from the audible begin and
   end of ``utterances/`` (10 ms pieces by their energy), how many single words (``digits/``, a second apart, at the
-  nominal level and at −50 dBFS) are missed, and how often :mod:`benchmarks.nothing` is taken for speech;
-* *lines*: the share of speech, sentences and single words, that is in an utterance on each of :mod:`benchmarks.lines`,
-  with what is put in front of the model and without;
+  nominal level and at −50 dBFS) are missed, and how often :mod:`benchmarks.audio.nothing` is taken for speech;
+* *lines*: the share of speech, sentences and single words, that is in an utterance on each of
+  :mod:`benchmarks.audio.lines`, with what is put in front of the model and without;
 * *call*: utterances a minute on the two channels of a call, and how long they are;
 * *cost*: processor time of the worker's thread for a second of an open track that is never quiet, at several numbers
   of tracks, all of it: levels, gate, model and endpointer. *Paced* runs every 32 ms as the gateway does, and finds cold
@@ -34,11 +34,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from benchmarks import nothing
 from benchmarks.__main__ import machine
-from benchmarks.conditions import Signal
-from benchmarks.lines import LINES, levelled, speech_frames, telephoned
-from benchmarks.vad import (
+from benchmarks.audio import nothing
+from benchmarks.audio.conditions import Signal
+from benchmarks.audio.lines import LINES, levelled, speech_frames, telephoned
+from benchmarks.speech.vad import (
     FRAME_MS,
     Span,
     Utterance,

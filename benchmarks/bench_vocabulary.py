@@ -25,12 +25,12 @@ import numpy as np
 import soundfile
 
 from benchmarks.__main__ import machine
-from benchmarks.accuracy import Item
+from benchmarks.audio.conditions import CLEAN, CONDITIONS, disturb
+from benchmarks.audio.voices import say
 from benchmarks.bench_accuracy import SPEECH, load
-from benchmarks.conditions import CLEAN, CONDITIONS, disturb
-from benchmarks.vocabulary import FOLDER, SEED, alike, filled, invented, rare, read, recovered
-from benchmarks.voices import say
-from benchmarks.wer import difference, normalize, one_word, score
+from benchmarks.speech.accuracy import Item
+from benchmarks.speech.wer import difference, normalize, one_word, score
+from benchmarks.text.vocabulary import FOLDER, SEED, alike, filled, invented, rare, read, recovered
 from gateway import config
 from gateway.recordings.offline import listen
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine

@@ -2,10 +2,11 @@
 
     python -m benchmarks.bench_word_times [--peers NAME…] [--conditions NAME…] [--speech DIR] [--json] [--keep]
 
-References, seeded, are those of :mod:`benchmarks.word_times`: digits joined from recordings, sentences of eSpeak NG,
-and recordings of people aligned by pocketsphinx. All go through each condition of :mod:`benchmarks.conditions` and
-take the gateway's own path; a word's time is what the webhook is told. The peer hears the clean ones as whole files.
-Errors are of the words that were read right, against their reference; beside a peer, of those that both read right.
+References, seeded, are those of :mod:`benchmarks.speech.word_times`: digits joined from recordings, sentences of
+eSpeak NG, and recordings of people aligned by pocketsphinx. All go through each condition of
+:mod:`benchmarks.audio.conditions` and take the gateway's own path; a word's time is what the webhook is told. The peer
+hears the clean ones as whole files. Errors are of the words that were read right, against their reference; beside a
+peer, of those that both read right.
 
 Cost is what the utterances of the clean recordings take to decode with the times of their words and without, in turns,
 the least of several rounds.
@@ -30,11 +31,11 @@ import soxr
 
 from benchmarks import peers
 from benchmarks.__main__ import machine
+from benchmarks.audio.conditions import CONDITIONS, SEED, disturb
 from benchmarks.bench_accuracy import SPEECH
-from benchmarks.borders import Word
-from benchmarks.conditions import CONDITIONS, SEED, disturb
 from benchmarks.peers import PEERS, Peer
-from benchmarks.word_times import (
+from benchmarks.speech.borders import Word
+from benchmarks.speech.word_times import (
     MARK_MS,
     SENTENCES,
     Spoken,

@@ -15,10 +15,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.accuracy import Item
+from benchmarks.audio.conditions import CONDITIONS
 from benchmarks.bench_accuracy import SPEECH, load
-from benchmarks.conditions import CONDITIONS
-from benchmarks.wer import one_word, score
+from benchmarks.speech.accuracy import Item
+from benchmarks.speech.wer import one_word, score
 from gateway import config
 from gateway.recordings.offline import listen
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine

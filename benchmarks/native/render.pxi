@@ -1,4 +1,4 @@
-# Part of sender.pyx: one message of a line, as bytes. What it says is `benchmarks/voice.py`.
+# Part of sender.pyx: one message of a line, as bytes. What it says is `benchmarks/load/voice.py`.
 
 
 cdef inline uint64_t _draw(uint64_t* state) noexcept nogil:

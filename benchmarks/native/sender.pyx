@@ -18,9 +18,9 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
 
 import numpy as np
 
-from benchmarks import sender_py
-from benchmarks.sender_py import DONE, LATE_BINS, LOST, PLAYING, STALLED, Outcome
-from benchmarks.voice import CODED_BYTES, FRAME_BYTES, MAX_SID
+from benchmarks.load import sender_py
+from benchmarks.load.sender_py import DONE, LATE_BINS, LOST, PLAYING, STALLED, Outcome
+from benchmarks.load.voice import CODED_BYTES, FRAME_BYTES, MAX_SID
 from gateway.errors import UsageError
 
 cdef extern from "sys/socket.h" nogil:
@@ -58,11 +58,11 @@ cdef enum:
     S_STALLED = 3
 
 if (FRAME_BYTES, CODED_BYTES, MAX_SID) != (FRAME, CODED, SID) or LATE_BINS != BINS:
-    raise ImportError("benchmarks.sender was built for other numbers than its twin has: build it again")
+    raise ImportError("benchmarks.load.sender was built for other numbers than its twin has: build it again")
 if (sender_py.SLOT_US, sender_py.SLOTS, sender_py.STRIDE, sender_py.CHUNK, sender_py.TAIL) != (
     SLOT_US, SLOTS, STRIDE, CHUNK, TAIL
 ) or (PLAYING, DONE, LOST, STALLED) != (S_PLAYING, S_DONE, S_LOST, S_STALLED):
-    raise ImportError("benchmarks.sender was built for other numbers than its twin has: build it again")
+    raise ImportError("benchmarks.load.sender was built for other numbers than its twin has: build it again")
 
 cdef uint64_t LOW32 = <uint64_t>0xFFFFFFFF
 cdef const char* ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

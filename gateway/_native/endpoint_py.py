@@ -29,8 +29,8 @@ _BORDER_FRAMES = 6
 _ONSET_OVER_FLOOR_DB = 8.0
 _ONSET_BELOW_PEAK_DB = 25.0
 _TAIL_OVER_FLOOR_DB = 6.0
-# Where the ear hears the end, for how long it has been silent. Labels made by energy (benchmarks/energy.py) go by the
-# speaker's level as well: a telephone's tail lies 35 dB below the voice and 25 above the noise.
+# Where the ear hears the end, for how long it has been silent. Labels made by energy (benchmarks/speech/energy.py) go
+# by the speaker's level as well: a telephone's tail lies 35 dB below the voice and 25 above the noise.
 _TAIL_BELOW_PEAK_DB = 30.0
 _TAIL_FRAMES = 8
 _PEAK_FRAMES = 62

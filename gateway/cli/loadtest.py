@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from benchmarks import labels
-from benchmarks.load_plan import Plan
-from benchmarks.loadgen import Load, Progress
+from benchmarks.load.generator import Load, Progress
+from benchmarks.load.plan import Plan
+from benchmarks.speech import labels
 from gateway.cli.console import err, out, print_json
 from gateway.errors import UsageError
 from gateway.peers import client, recording

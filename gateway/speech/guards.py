@@ -9,7 +9,7 @@ What they cannot tell is a voice that says nothing. A throat cleared aloud has t
 resonances: level, probability, confidence and periodicity all lie within those of words on bad lines.
 
 Each threshold stands beside the figures that it was chosen by (``benchmarks/bench_nothing.py`` for inventions; clean
-telephone speech and the eight conditions of ``benchmarks/conditions.py`` for what must stay).
+telephone speech and the eight conditions of ``benchmarks/audio/conditions.py`` for what must stay).
 """
 
 from __future__ import annotations

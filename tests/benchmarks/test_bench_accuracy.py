@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from benchmarks import bench_accuracy
+from benchmarks.audio.conditions import disturb
 from benchmarks.bench_accuracy import load, main
-from benchmarks.conditions import disturb
 
 SAMPLE = Path(__file__).parents[2] / "samples"
 

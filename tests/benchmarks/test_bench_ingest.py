@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bench_ingest, ingest, ingest_load
+from benchmarks import bench_ingest
 from benchmarks.bench_calls import SAMPLE
 from benchmarks.bench_ingest import Plan, run
-from benchmarks.ingest import Row, as_rows, best, judged, table
-from benchmarks.ingest_load import Expected, measure
-from benchmarks.ingest_servers import busy_seconds, cpu_seconds, nginx_binary, runner
+from benchmarks.ingest import measurement, report
+from benchmarks.ingest.measurement import Expected, measure
+from benchmarks.ingest.report import Row, as_rows, best, judged, table
+from benchmarks.ingest.servers import busy_seconds, cpu_seconds, nginx_binary, runner
+from benchmarks.load.voice import Voice
+from benchmarks.load.wire import sound
 from benchmarks.runners import ingest_work
-from benchmarks.voice import Voice
-from benchmarks.wire import sound
 from gateway._native import NO_EXTENSIONS, mulaw
 from gateway.errors import PeerError
 from gateway.peers import recording
@@ -41,7 +42,7 @@ def expected() -> Expected:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_load, "WARM_SECONDS", 0.2)
+    monkeypatch.setattr(measurement, "WARM_SECONDS", 0.2)
 
 
 # What is expected of a server
@@ -60,7 +61,7 @@ def test_the_sums_are_those_of_what_is_sent(expected: Expected) -> None:
         for _ in range(expected.frames):
             for data in voice.next():
                 size += len(data)
-                stream.take(ingest_load._text(data))
+                stream.take(measurement._text(data))
         streams.append(stream)
     tracks = [track for stream in streams for track in stream.tracks.values()]
     assert sum(stream.media for stream in streams) == expected.messages == 660
@@ -174,7 +175,7 @@ def test_the_plot_is_drawn(tmp_path: Path) -> None:
     ]
     result = {"rows": as_rows(rows, {(one.name, one.calls): [one] for one in rows})}
     for name in ("a.svg", "b.svg"):
-        ingest.plot(result, tmp_path / name)
+        report.plot(result, tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks import bench_kernels
-from benchmarks.kernels import contests
+from benchmarks.kernels.cases import contests
 from gateway._native import NO_EXTENSIONS
 
 

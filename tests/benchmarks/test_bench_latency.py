@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import bench_latency, labels
+from benchmarks import bench_latency
 from benchmarks.bench_latency import Decided, after, as_said, decide, figure, rolled
-from benchmarks.latency import judge
-from benchmarks.tally import Said
+from benchmarks.load.tally import Said
+from benchmarks.speech import labels
+from benchmarks.speech.latency import judge
 from gateway.participants import Track
 from gateway.peers import recording
 from gateway.peers.recording import Recording

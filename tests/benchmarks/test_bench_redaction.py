@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import bench_redaction
 from benchmarks.bench_redaction import HALVES, main
-from benchmarks.redaction_run import Run
+from benchmarks.text.redaction_run import Run
 from gateway.errors import PeerError
 
 SOURCE = """\

@@ -10,7 +10,7 @@ import soundfile
 
 from benchmarks import bench_vad
 from benchmarks.bench_vad import main, measure_cost, missed, table, words
-from benchmarks.vad import Utterance
+from benchmarks.speech.vad import Utterance
 from gateway.speech.silero import FRAME, Silero
 
 

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from benchmarks.bench_word_times import Told, _both, _errors, _hear, _sure, main
-from benchmarks.borders import Word
-from benchmarks.word_times import Spoken
+from benchmarks.speech.borders import Word
+from benchmarks.speech.word_times import Spoken
 from gateway import config
 from gateway.server.speech import VAD_FILE, VAD_MODEL, load_engine
 from gateway.speech.silero import Silero

@@ -16,7 +16,7 @@ import uvloop
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from benchmarks import loadgen
+from benchmarks.load import generator
 from gateway.cli.main import app
 from gateway.errors import PeerError, UsageError
 from tests.harness import Customer, gateway_running, settings_for
@@ -52,7 +52,7 @@ def test_mistakes(call_file: Path, tmp_path: Path) -> None:
 def test_the_command_reports_and_its_exit_code_tells(
     peer_in_thread: Peer, call_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loadgen, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(generator, "SETTLE_SECONDS", 0.2)
     peer_in_thread.lose = 1
     run = (str(call_file), *KEY, "--url", peer_in_thread.url, "--calls", "1", "--ramp", "0", "--duration", "1")
     quiet = (*run, "--webhook-port", "0", "--no-transcripts")
@@ -105,7 +105,7 @@ def test_a_gateway_loses_nothing_of_twenty_calls(gateway_in_thread: Customer, ca
 def test_the_wire_misbehaves_as_asked_for(
     peer_in_thread: Peer, call_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loadgen, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(generator, "SETTLE_SECONDS", 0.2)
     run = (str(call_file), *KEY, "--url", peer_in_thread.url, "--calls", "1", "--ramp", "0", "--duration", "1")
     wrong = ("--first-timestamp", "5000", "--jitter", "0", "--gaps", "0.5", "--odd", "--ending", "close", "--gated")
     invoke(*run, "--webhook-port", "0", *wrong, "--coalesced")

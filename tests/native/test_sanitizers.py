@@ -39,7 +39,7 @@ def run_pytest(build: Build, *arguments: str, timeout: int = 120) -> None:
 def test_the_kernels_tests_pass_under_the_sanitizers(build: Build) -> None:
     run_pytest(build, "--ignore=tests/native/test_sanitizers.py", "tests/native", "tests/fuzz/test_oracles.py")
     # The load generator's sender is no kernel, but is built like one.
-    run_pytest(build, "tests/benchmarks/test_sender.py")
+    run_pytest(build, "tests/benchmarks/load/test_sender.py")
     modules = run_sanitized(
         [sys.executable, "-c", "from gateway import _native; print(_native.endpoint.__file__, _native.chosen())"],
         build.folder,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.audio.nothing import KINDS, Kind, play
 from benchmarks.bench_nothing import hear
-from benchmarks.nothing import KINDS, Kind, play
 from gateway.config import load
 from gateway.speech.moonshine import Moonshine
 from gateway.speech.silero import Silero

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from benchmarks.redaction import FOLDER, Dialogue, Label, align, read, tells_digit, units
-from benchmarks.redaction_forms import moved
+from benchmarks.text.redaction import FOLDER, Dialogue, Label, align, read, tells_digit, units
+from benchmarks.text.redaction_forms import moved
 from gateway.participants import Role
 from gateway.text.formatting import format_text
 from gateway.text.policy import Entity, Policy

@@ -1,0 +1,1 @@
+"""What benchmarks let a gateway hear: bad lines, noise, music, and voices that nobody has."""
