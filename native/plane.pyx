@@ -50,6 +50,15 @@ cdef Py_ssize_t _read_socket(
     return 0
 
 
+cdef inline bint _may_wait(ReaderState* state, long long now_ms, long long patience_ms) noexcept nogil:
+    """Whether bytes came lately, and nobody hears what they say."""
+    if state.sid_size == 0 or now_ms - state.last_bytes_ms >= patience_ms:
+        return False
+    if state.tracks[0] != NULL and state.tracks[0].gate_open:
+        return False
+    return state.tracks[1] == NULL or not state.tracks[1].gate_open
+
+
 cdef inline void _fetch_ahead(Slot* slots, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
     """Ask for what a socket's turn will touch: it was thrown out of the caches since its last one."""
     cdef ReaderState* state
@@ -166,7 +175,7 @@ cdef class Plane:
         self.slots[new] = self.slots[old]
         self.slots[new].state.slot = new
 
-    def tick(self, long long now_ms, Py_ssize_t sockets=_ALL, Py_ssize_t most=_ALL):
+    def tick(self, long long now_ms, Py_ssize_t sockets=_ALL, Py_ssize_t most=_ALL, long long patience_ms=0):
         """Read on in the round; the readers that have events, which the caller takes until there are none.
 
         A reader whose events were not taken is returned again when its turn comes, and its socket is not read.
@@ -175,6 +184,7 @@ cdef class Plane:
             now_ms: the monotonic clock.
             sockets: how many have their turn, from where the last tick ended; at least 1.
             most: bytes after which no other socket is read, at least 1. So a tick takes at most these and one budget.
+            patience_ms: how long after its last bytes a bound socket is left alone whose gates are closed.
         """
         check_not_ticking()
         cdef Py_ssize_t at = self.cursor, count = 0, i
@@ -188,7 +198,7 @@ cdef class Plane:
             while at < end:
                 _fetch_ahead(self.slots, at, end)
                 state = self.slots[at].state
-                if not state.pending and not state.dead:
+                if not state.pending and not state.dead and not _may_wait(state, now_ms, patience_ms):
                     taken += _read_socket(self.slots[at].fd, state, self.scratch, self.budget, now_ms)
                 if state.pending:
                     self.ready[count] = at

@@ -199,6 +199,36 @@ def test_a_tick_ends_where_it_has_read_enough_and_the_next_goes_on_there() -> No
 
 
 @needs_plane
+def test_a_call_that_nobody_hears_is_left_alone_for_a_while() -> None:
+    with connected(4) as (subject, lines, peers):
+        gated, half, _, unbound = lines
+        gated.inbound.close_gate()
+        gated.outbound.close_gate()
+        half.outbound.close_gate()
+        unbound.reader.unbind()
+
+        def read(now_ms: int, patience_ms: int) -> list[bool]:
+            before = [line.reader.bytes for line in lines]
+            for peer in peers:
+                peer.sendall(masked(media(0)))
+            for reader in subject.tick(now_ms, 10, 1 << 20, patience_ms):
+                reader.owner[0].handle()
+            return [line.reader.bytes > had for line, had in zip(lines, before, strict=True)]
+
+        assert all(read(NOW, 70))
+        assert read(NOW + 69, 70) == [False, True, True, True]
+        assert all(read(NOW + 70, 70))
+        assert all(read(NOW + 71, 0))
+        assert subject.read(gated.reader, NOW + 72) == 0
+        assert read(NOW + 72, 70) == [False, True, True, True]
+        # Out of its turn, as before a start; and then its gates are open.
+        assert subject.read(gated.reader, NOW + 72) > 0
+        gated.outbound.open_gate()
+        assert all(read(NOW + 73, 70))
+        assert gated.inbound.messages == 6
+
+
+@needs_plane
 @given(st.lists(st.tuples(st.integers(1, 6), st.lists(st.integers(0, 9), max_size=3)), max_size=8))
 def test_each_is_read_once_a_round_whoever_comes_and_goes(steps: list[tuple[int, list[int]]]) -> None:
     with connected(10) as (subject, lines, peers):

@@ -80,6 +80,20 @@ async def test_the_tick_reads_what_is_sent(plane: MediaPlane, pair: tuple[socket
     assert len(plane) == 0
 
 
+async def test_a_sweep_reads_gated_calls_as_well(plane: MediaPlane, pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    listener = Socket()
+    listener.reader.bind(b"MZ", None, None)
+    plane.register(ours.fileno(), listener.reader)
+    theirs.sendall(text(b"one"))
+    plane.sweep()
+    # Bytes came just now: a round would leave it alone.
+    theirs.sendall(text(b"two"))
+    plane.sweep()
+    assert listener.texts == [b"one", b"two"]
+    plane.unregister(listener.reader)
+
+
 async def test_whoever_wants_to_is_told_of_every_tick(pair: tuple[socket.socket, socket.socket]) -> None:
     """Also of those that fail him: the next one comes all the same."""
     ours, _ = pair
