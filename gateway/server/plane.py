@@ -4,7 +4,7 @@ A tick reads a slice of the sockets, of so many sockets and bytes at the most, a
 a millisecond; what is left has its turn in the next tick, after requests and whatever else waits. When ticks come
 is told by :mod:`gateway.server.rhythm`. Without media sockets there is none: an idle gateway sleeps.
 
-Sockets under in-process TLS are read at the end of a round (:mod:`gateway.server.tls`). Without kernels
+Sockets under in-process TLS are the last slices of a round (:mod:`gateway.server.tls`). Without kernels
 (``GATEWAY_NO_EXTENSIONS=1``) there is no tick; bytes come through the transports and feed the same reader.
 """
 
@@ -96,7 +96,6 @@ class MediaPlane:
         # By the monotonic clock, which is the loop's too: when the next slice is due, and when this round began.
         self._due = 0.0
         self._round_began: float | None = None
-        self._reading_sealed = False
         self._closed = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -196,7 +195,7 @@ class MediaPlane:
                 return
 
     def _wake(self) -> None:
-        if self._timer is None and not self._reading_sealed:
+        if self._timer is None:
             now = time.monotonic()
             self.rhythm.begin(now)
             self._due = now
@@ -206,24 +205,11 @@ class MediaPlane:
     def _tick(self) -> None:
         self._timer = None
         began, used = time.monotonic(), time.thread_time()
-        read = began >= self._due - EARLY_S
+        read, over = began >= self._due - EARLY_S, True
         try:
             if read:
-                self._read_on(began)
+                over = self._read_on(began)
             self._drain()
-        except Exception:
-            log.exception("tick failed")
-        over = self._kernel is None or not self._kernel.under_way
-        if read and over and len(self._sealed):
-            self._reading_sealed = True
-            self._sealed.read(lambda: self._ticked(began, used, read=True, over=True))
-        else:
-            self._ticked(began, used, read=read, over=over)
-
-    def _ticked(self, began: float, used: float, *, read: bool, over: bool) -> None:
-        """A tick has ended: say what it took, and when the next one comes."""
-        self._reading_sealed = False
-        try:
             if self._on_tick is not None:
                 self._on_tick()
         except Exception:
@@ -238,15 +224,28 @@ class MediaPlane:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_soon(self._tick) if self._ready else loop.call_at(self._due, self._tick)
 
-    def _read_on(self, now: float) -> None:
-        """Read a slice of this round, or the first one of the next."""
+    def _read_on(self, now: float) -> bool:
+        """Read a slice of this round, or the first one of the next; whether the round is over with it."""
         if self._kernel is None:
-            return
-        if not self._kernel.under_way:
-            if self._round_began is not None:
-                metrics.ROUND_SECONDS.observe(now - self._round_began)
-            self._round_began = now
-        self._read(SLICE_SOCKETS, SLICE_BYTES, GATED_MS)
+            return True
+        if not self._sealed.under_way:
+            if not self._kernel.under_way:
+                self._begin(now)
+            if self._kernel.sockets:
+                self._read(SLICE_SOCKETS, SLICE_BYTES, GATED_MS)
+                if self._kernel.under_way:
+                    return False
+            self._sealed.begin()
+            if self._kernel.sockets:
+                # Theirs is the next slice.
+                return not self._sealed.under_way
+        self._sealed.read()
+        return not self._sealed.under_way
+
+    def _begin(self, now: float) -> None:
+        if self._round_began is not None:
+            metrics.ROUND_SECONDS.observe(now - self._round_began)
+        self._round_began = now
 
     def _read(self, *limits: int) -> None:
         assert self._kernel is not None  # noqa: S101 - who calls has looked

@@ -36,7 +36,7 @@ BUDGET = 64 * 1024
 """Most bytes taken off a socket at a time; what comes faster waits in the kernel, and then with the peer."""
 
 SLICE_S = 0.002
-"""After so long the loop gets its turn before more sockets are read; a request takes several turns."""
+"""What one tick gives to them, before requests and all else have their turn."""
 
 TELL_S = 10.0
 """How often failed handshakes are told of."""
@@ -223,6 +223,8 @@ class SealedSockets:
 
     def __init__(self) -> None:
         self._sockets: dict[Reader, SealedSocket] = {}
+        # Those that are still to be read in this round.
+        self._left: list[SealedSocket] = []
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -236,6 +238,8 @@ class SealedSockets:
         socket = self._sockets.pop(reader, None)
         if socket is not None:
             socket.release()
+        if not self._sockets:
+            self._left.clear()
 
     def receive(self, reader: Reader) -> None:
         """Read the socket of ``reader`` now, if it is one of these, until it is empty or has given 1 MiB."""
@@ -244,21 +248,25 @@ class SealedSockets:
             if socket is None or not _receive(socket):
                 return
 
-    def read(self, done: Callable[[], None]) -> None:
-        """Read every socket once, then call ``done``: at once, or after turns of the loop if there is much to read."""
-        self._read(list(self._sockets.values()), done)
+    @property
+    def under_way(self) -> bool:
+        """Whether a round has begun and is not over."""
+        return bool(self._left)
 
-    def _read(self, left: list[SealedSocket], done: Callable[[], None]) -> None:
+    def begin(self) -> None:
+        """Begin a round."""
+        self._left = list(self._sockets.values())
+
+    def read(self) -> None:
+        """Read a slice of the round: sockets that have not had their turn, each once, for :data:`SLICE_S`."""
         end = time.perf_counter() + SLICE_S
-        while left:
-            socket = left.pop()
+        while self._left:
+            socket = self._left.pop()
             # It may have been let go since the slice before.
             if socket.reader in self._sockets:
                 _receive(socket)
-            if time.perf_counter() >= end and left:
-                asyncio.get_running_loop().call_soon(self._read, left, done)
+            if time.perf_counter() >= end:
                 return
-        done()
 
 
 def _receive(socket: SealedSocket) -> bool:

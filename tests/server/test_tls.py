@@ -11,7 +11,7 @@ import random
 import ssl
 import sys
 import termios
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,6 +146,24 @@ async def emptied(secure: Secure) -> None:
         await secure.customer.gateway.plane.emptied()
 
 
+@asynccontextmanager
+async def turning() -> AsyncIterator[Callable[[], int]]:
+    """Which turn of the loop it is."""
+    turn = 0
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    try:
+        yield lambda: turn
+    finally:
+        counting.cancel()
+
+
 async def plain(tmp_path: Path, call: str, sid: str, data: bytes) -> list[tuple[object, ...]]:
     """What a gateway without TLS makes of the same media, sent whole."""
     async with gateway_running(settings_for(tmp_path / "plain")) as customer:
@@ -248,6 +266,27 @@ async def test_a_socket_that_floods_is_read_no_more_than_the_others(
         assert max(got for _, got in reads) <= tls.BUDGET + RECORD
 
 
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="the tick reads in turns")
+async def test_a_round_of_many_sockets_gives_everybody_else_turns(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "SLICE_S", 0.0)
+    reads: list[tuple[int, tls.SealedSocket]] = []
+    receive = tls.SealedSocket.receive
+    async with turning() as turn, line(secure) as one, line(secure) as two, line(secure) as three:
+
+        def recording(self: tls.SealedSocket) -> bool:
+            reads.append((turn(), self))
+            return receive(self)
+
+        monkeypatch.setattr(tls.SealedSocket, "receive", recording)
+        while len(reads) < 12:
+            await asyncio.gather(*(answered(*ends) for ends in (one, two, three)))
+        rounds = [reads[at : at + 3] for at in range(0, 12, 3)]
+        assert all(len({socket for _, socket in read}) == 3 for read in rounds)
+        assert len({at for at, _ in reads[:12]}) == 12
+
+
 @pytest.mark.parametrize(
     "last", [b"\x17\x03\x03\x40\x00half a rec", b"\x17\x03\x03\x00\x04what" * 3, b"\xff" * 40, b""]
 )
@@ -276,31 +315,22 @@ async def test_events_left_over_at_the_end_are_handled_in_turns(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than a turn's worth, and the peer's close_notify right behind."""
-    turn = 0
     turns: list[int] = []
     drain = MediaConnection.drain
-
-    def recording(self: MediaConnection) -> None:
-        if self._transport is None:
-            turns.append(turn)
-        drain(self)
-
-    async def count_turns() -> None:
-        nonlocal turn
-        while True:
-            turn += 1
-            await asyncio.sleep(0)
-
-    monkeypatch.setattr(MediaConnection, "drain", recording)
     many = 20 * connections.MAX_EVENTS
     before = counted()
-    counting = asyncio.ensure_future(count_turns())
-    async with line(secure) as (_, writer):
+    async with turning() as turn, line(secure) as (_, writer):
+
+        def recording(self: MediaConnection) -> None:
+            if self._transport is None:
+                turns.append(turn())
+            drain(self)
+
+        monkeypatch.setattr(MediaConnection, "drain", recording)
         writer.write(hello(new_sid("CA"), new_sid("MZ")) + frame(1, b'{"event":"other"}') * many)
         writer.close()
         await writer.wait_closed()
         await emptied(secure)
-    counting.cancel()
     assert counted() - before == many + 1
     assert len(turns) > 1
     assert len(set(turns)) == len(turns)
