@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from gateway.participants import Role
 from gateway.text.conversation import Conversation, Request, opens
-from gateway.text.explained import explain, is_count_of_digits, is_pronoun
-from gateway.text.mentions import Mention
-from gateway.text.numbers import Element, Token
+from gateway.text.digits.explained import explain, is_count_of_digits, is_pronoun
+from gateway.text.digits.numbers import Element, Token
+from gateway.text.digits.recognise import length_rule, of_topic, recognise
+from gateway.text.digits.runs import MIN_DIGITS, Run
+from gateway.text.entities.mentions import Mention
 from gateway.text.policy import Entity, Policy
-from gateway.text.recognise import length_rule, of_topic, recognise
-from gateway.text.runs import MIN_DIGITS, Run
 
 __all__ = ["Choice", "Chosen", "choose"]
 

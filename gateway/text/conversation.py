@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from gateway.participants import Role
-from gateway.text import names as persons
-from gateway.text.context import Topic
-from gateway.text.mentions import SECRETS, Mention
-from gateway.text.password import TOPIC_UTTERANCES, topic_after
+from gateway.text.digits.recognise import is_card
+from gateway.text.entities import names as persons
+from gateway.text.entities.context import Topic
+from gateway.text.entities.mentions import SECRETS, Mention
+from gateway.text.entities.password import TOPIC_UTTERANCES, topic_after
 from gateway.text.policy import Entity, Policy
-from gateway.text.recognise import is_card
 
 __all__ = [
     "MAX_UTTERANCES",

@@ -16,7 +16,7 @@ from itertools import islice, pairwise
 from operator import attrgetter
 from typing import Protocol
 
-from gateway.text.numbers import Element, Form
+from gateway.text.digits.numbers import Element, Form
 from gateway.text.redacted import Hidden
 
 __all__ = ["MASK", "Edit", "Numeric", "apply", "edits", "mask_characters", "mask_run"]

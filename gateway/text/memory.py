@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from gateway.participants import Role
 from gateway.text.choice import Chosen
 from gateway.text.conversation import Piece
-from gateway.text.email import local_at_end
+from gateway.text.digits.numbers import Element, Token
+from gateway.text.digits.recognise import is_card
+from gateway.text.digits.runs import Run
+from gateway.text.entities.email import local_at_end
 from gateway.text.mask import apply, edits
-from gateway.text.numbers import Element, Token
 from gateway.text.policy import Entity
-from gateway.text.recognise import is_card
 from gateway.text.redacted import Hidden, Revised
-from gateway.text.runs import Run
 
 __all__ = ["REMEMBERED", "Memory", "Said", "is_mostly_numbers"]
 

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.text.email import find_addresses
-from gateway.text.explained import is_pronoun
-from gateway.text.mask import MASK, Edit, mask_run
-from gateway.text.numbers import (
+from gateway.text.digits.explained import is_pronoun
+from gateway.text.digits.numbers import (
     NUMBER_WORDS,
     OH_WORDS,
     REPEAT_WORDS,
@@ -27,7 +25,9 @@ from gateway.text.numbers import (
     tokenize,
     vocabulary,
 )
-from gateway.text.runs import HOMOPHONES, JOINERS, Run, find_runs, only_joiners
+from gateway.text.digits.runs import HOMOPHONES, JOINERS, Run, find_runs, only_joiners
+from gateway.text.entities.email import find_addresses
+from gateway.text.mask import MASK, Edit, mask_run
 
 __all__ = ["hide_addresses", "hide_numbers"]
 

@@ -1,8 +1,8 @@
 """Redaction: secrets are hidden before a transcript is stored, sent or shown.
 
-The way of a text, a module a stage: words and numbers (:mod:`~gateway.text.numbers`), numbers in a row
-(:mod:`~gateway.text.runs`), what is asked for or named (:mod:`~gateway.text.mentions`), what the finders find
-(:mod:`~gateway.text.finders`), which runs are hidden (:mod:`~gateway.text.choice`), how it looks
+The way of a text, a module a stage: words and numbers (:mod:`~gateway.text.digits.numbers`), numbers in a row
+(:mod:`~gateway.text.digits.runs`), what is asked for or named (:mod:`~gateway.text.entities.mentions`), what the
+finders find (:mod:`~gateway.text.entities.finders`), which runs are hidden (:mod:`~gateway.text.choice`), how it looks
 (:mod:`~gateway.text.mask`). Between utterances: :mod:`~gateway.text.conversation` and :mod:`~gateway.text.memory`.
 
 After a request for a card, PIN, SSN or CVV, by either side, every number is hidden, single digits too, with no
@@ -21,7 +21,6 @@ from types import MappingProxyType
 
 from gateway.participants import Role
 from gateway.text.choice import Choice, Chosen, choose
-from gateway.text.context import Context
 from gateway.text.conversation import (
     CARD_UTTERANCES,
     MAX_UTTERANCES,
@@ -34,20 +33,21 @@ from gateway.text.conversation import (
     request_after,
     topics_after,
 )
-from gateway.text.email import begins_with_domain
-from gateway.text.finders import find, make_ready
+from gateway.text.digits.numbers import Element, Token, elements, tokenize
+from gateway.text.digits.ordinals import with_ordinals
+from gateway.text.digits.runs import Run, find_runs, only_joiners
+from gateway.text.entities.context import Context
+from gateway.text.entities.email import begins_with_domain
+from gateway.text.entities.finders import find, make_ready
+from gateway.text.entities.mentions import Mention, find_mentions
+from gateway.text.entities.names import learned_from
+from gateway.text.entities.password import names_the_last
 from gateway.text.mask import MASK, apply, edits, mask_characters
 from gateway.text.memory import REMEMBERED, Memory, Said, is_mostly_numbers
-from gateway.text.mentions import Mention, find_mentions
-from gateway.text.names import learned_from
-from gateway.text.numbers import Element, Token, elements, tokenize
-from gateway.text.ordinals import with_ordinals
-from gateway.text.password import names_the_last
 from gateway.text.pieces import LONGEST, Pieces, cut
 from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.preview import hide_addresses, hide_numbers
 from gateway.text.redacted import Hidden, Redacted, Revised
-from gateway.text.runs import Run, find_runs, only_joiners
 
 __all__ = ["MAX_UTTERANCES", "QUIET_UTTERANCES", "Redactor"]
 

@@ -4,13 +4,13 @@ import pytest
 
 from gateway.participants import Role
 from gateway.text.choice import Choice, choose
-from gateway.text.context import Topic
 from gateway.text.conversation import Conversation, Request
-from gateway.text.mentions import find_mentions
-from gateway.text.numbers import elements, tokenize
+from gateway.text.digits.numbers import elements, tokenize
+from gateway.text.digits.runs import find_runs
+from gateway.text.entities.context import Topic
+from gateway.text.entities.mentions import find_mentions
 from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.redaction import Redactor
-from gateway.text.runs import find_runs
 
 PIN_ASKED = Conversation(Request(Entity.PIN, 4))
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from gateway.participants import Role
-from gateway.text.context import Topic
 from gateway.text.conversation import (
     AFTER_UTTERANCES,
     MAX_UTTERANCES,
@@ -13,8 +12,9 @@ from gateway.text.conversation import (
     request_after,
     topics_after,
 )
-from gateway.text.mentions import find_mentions
-from gateway.text.password import TOPIC_UTTERANCES
+from gateway.text.entities.context import Topic
+from gateway.text.entities.mentions import find_mentions
+from gateway.text.entities.password import TOPIC_UTTERANCES
 from gateway.text.policy import DEFAULT, Entity, Policy
 
 AGENT, CUSTOMER = Role.AGENT, Role.CUSTOMER

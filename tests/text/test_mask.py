@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.text.digits.numbers import elements, tokenize
 from gateway.text.mask import Edit, apply, mask_characters, mask_run
-from gateway.text.numbers import elements, tokenize
 
 
 def masked(text: str) -> str:

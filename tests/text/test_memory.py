@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from gateway.participants import Role
+from gateway.text.digits.numbers import elements, tokenize
+from gateway.text.digits.runs import find_runs
 from gateway.text.memory import REMEMBERED, Memory, Said, is_mostly_numbers
-from gateway.text.numbers import elements, tokenize
 from gateway.text.policy import Entity
 from gateway.text.redacted import Revised
-from gateway.text.runs import find_runs
 
 AGENT, CUSTOMER = Role.AGENT, Role.CUSTOMER
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.participants import Role
-from gateway.text.numbers import NUMBER_WORDS, tokenize
+from gateway.text.digits.numbers import NUMBER_WORDS, tokenize
 from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.redaction import Redactor
 from tests.text.labelled import ADDRESSES, SENTENCES

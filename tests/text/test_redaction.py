@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.participants import Role
-from gateway.text.numbers import NUMBER_WORDS, Element, Form, elements, tokenize
+from gateway.text.digits.numbers import NUMBER_WORDS, Element, Form, elements, tokenize
 from gateway.text.policy import DEFAULT, Entity, Policy
 from gateway.text.redaction import MAX_UTTERANCES, QUIET_UTTERANCES, Redactor
 from tests.text.labelled import ADDRESSES, SENTENCES

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.participants import Role
-from gateway.text.context import Context, Topic
-from gateway.text.finders import FINDERS
+from gateway.text.digits.numbers import Element, elements, tokenize
+from gateway.text.entities.context import Context, Topic
+from gateway.text.entities.finders import FINDERS
+from gateway.text.entities.mentions import find_mentions
 from gateway.text.memory import REMEMBERED, Said
-from gateway.text.mentions import find_mentions
-from gateway.text.numbers import Element, elements, tokenize
 from gateway.text.pieces import LONGEST, MOST_PIECES
 from gateway.text.policy import Entity, Policy
 from gateway.text.redacted import Hidden

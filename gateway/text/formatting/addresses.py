@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.text.digits.numbers import vocabulary
 from gateway.text.formatting.numbers import Kind, Numeral, Reader
-from gateway.text.numbers import vocabulary
 
 __all__ = ["domain", "email_address"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from gateway.metrics import FORMATTING_FAILED
 from gateway.speech.engine import Token
+from gateway.text.digits.numbers import tokenize
 from gateway.text.formatting.numbers import LEXICON
 from gateway.text.formatting.rules import find_edits
 from gateway.text.mask import Edit
-from gateway.text.numbers import tokenize
 
 __all__ = ["PLAIN", "Formatted", "Formatter", "Piece", "format_text", "format_tokens"]
 

@@ -1,7 +1,7 @@
 """Spoken numbers with their values: "twenty two" is 22, "double oh" 00, "one hundred and fifty" 150.
 
-:mod:`gateway.text.numbers` counts digits, which is what hiding needs and no more; writing needs their values. Words and
-digit chunks are the same tokens in both.
+:mod:`gateway.text.digits.numbers` counts digits, which is what hiding needs and no more; writing needs their values.
+Words and digit chunks are the same tokens in both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.text.numbers import Token
+from gateway.text.digits.numbers import Token
 
 __all__ = ["LEXICON", "UNIT_ORDINALS", "Kind", "Numeral", "Reader", "suffixed"]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from gateway.text.email import find_addresses
+from gateway.text.digits.numbers import Element, Form, Token, elements, vocabulary
+from gateway.text.digits.runs import find_runs, only_joiners
+from gateway.text.entities.email import find_addresses
 from gateway.text.formatting import words
 from gateway.text.formatting.addresses import domain, email_address
 from gateway.text.formatting.numbers import UNIT_ORDINALS, Kind, Numeral, Reader, suffixed
 from gateway.text.mask import Edit
-from gateway.text.numbers import Element, Form, Token, elements, vocabulary
-from gateway.text.runs import find_runs, only_joiners
 
 __all__ = ["find_edits"]
 

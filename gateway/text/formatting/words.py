@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.text.numbers import vocabulary
+from gateway.text.digits.numbers import vocabulary
 
 __all__ = [
     "BEFORE_TIME",

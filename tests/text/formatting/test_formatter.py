@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.metrics import FORMATTING_FAILED
 from gateway.speech.engine import Token
+from gateway.text.digits.numbers import vocabulary
 from gateway.text.formatting import PLAIN, Formatted, Formatter, Piece, format_text, format_tokens, formatter
-from gateway.text.numbers import vocabulary
 
 LABELLED = Path(__file__).parents[3] / "benchmarks" / "labelled" / "formatting"
 PAIRS = [

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.text.digits.numbers import tokenize
 from gateway.text.formatting.numbers import Kind, Numeral, Reader, suffixed
-from gateway.text.numbers import tokenize
 
 ONES = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
