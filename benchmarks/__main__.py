@@ -7,13 +7,11 @@ measure on, models) it says itself, and the next one runs.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 
-from gateway._version import __version__
+from benchmarks.machine import machine
 
 __all__ = ["main"]
 
@@ -23,19 +21,6 @@ FOLDER = Path(__file__).parent
 def names() -> list[str]:
     """The benchmarks there are."""
     return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
-
-
-def machine() -> str:
-    """What the figures were measured on."""
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    return f"gateway {__version__}, Python {platform.python_version()}, {os.cpu_count()} cores, {cpu}"
 
 
 def main(arguments: list[str] | None = None) -> int:

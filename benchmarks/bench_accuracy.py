@@ -28,8 +28,9 @@ import soundfile
 import soxr
 
 from benchmarks import peers
-from benchmarks.__main__ import machine
 from benchmarks.audio.conditions import CONDITIONS, disturb
+from benchmarks.audio.files import SPEECH
+from benchmarks.machine import machine
 from benchmarks.peers import PEERS, Heard
 from benchmarks.speech.accuracy import OURS, RATE, Item, report, table
 from gateway import config
@@ -42,7 +43,6 @@ from models.store import locate
 
 __all__ = ["hear", "hear_all", "load", "main"]
 
-SPEECH = Path(__file__).resolve().parents[2] / "shared" / "speech"
 RESULTS = Path(__file__).parent / "results" / "accuracy.json"
 
 

@@ -41,9 +41,10 @@ import soundfile
 import soxr
 
 from benchmarks import bench_calls, peers
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import RECORDING, SAMPLE, pinned
+from benchmarks.audio.files import RECORDING, SAMPLE
+from benchmarks.machine import machine
 from benchmarks.peers import PEERS, Peer
+from benchmarks.process import pinned
 from benchmarks.speech.density import LIMIT_MS, Row, as_rows, carried, percentile, plot, queued, row, search, table
 from gateway import config
 from gateway.errors import GatewayError, PeerError

@@ -33,6 +33,7 @@ import numpy as np
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from benchmarks.audio.conditions import CLEAN, CONDITIONS, disturb
+from benchmarks.audio.files import RECORDING, SAMPLE, SPEECH
 from benchmarks.bench_vad import FRAME_MS, framed, probabilities, read
 from benchmarks.load.tally import MATCH_MS
 from benchmarks.speech.labels import speech_ends
@@ -50,10 +51,6 @@ from models import store
 
 __all__ = ["POLICIES", "Line", "Policy", "Result", "Utterance", "listen", "load", "main", "measure", "splits"]
 
-ROOT = Path(__file__).resolve().parents[1]
-SPEECH = ROOT.parent / "shared" / "speech"
-CALL = SPEECH / "calls" / "auto-repairs-40.wav"
-SAMPLE = ROOT / "samples" / "support-call.wav"
 
 NEIGHBOURS_MS = 1200
 JOINT_MS = 24_000
@@ -317,7 +314,7 @@ def load(model: Silero, vad: VadSettings, condition: str) -> tuple[list[Line], l
     def played(path: Path) -> list[Pcm]:
         return [disturb(channel, condition, f"{path.name}-{side}") for side, channel in enumerate(read(path))]
 
-    calls = [Line.of(model, channel, vad, None) for channel in played(CALL)]
+    calls = [Line.of(model, channel, vad, None) for channel in played(RECORDING)]
     turns = json.loads(SAMPLE.with_suffix(".json").read_text(encoding="utf-8"))["turns"]
     said = [" ".join(turn["text"] for turn in turns if turn["speaker"] == speaker) for speaker in ("customer", "agent")]
     others = [Line.of(model, channel, vad, text) for channel, text in zip(played(SAMPLE), said, strict=True)]
@@ -338,8 +335,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--borders", action="store_true", help="print the split sentences too")
     parser.add_argument("--condition", choices=list(CONDITIONS), default=CLEAN.name, help="what the line does")
     options = parser.parse_args(arguments)
-    if not CALL.is_file():
-        print(f"skipped: {CALL} is not there", file=sys.stderr)
+    if not RECORDING.is_file():
+        print(f"skipped: {RECORDING} is not there", file=sys.stderr)
         return 0
     vad, settings = VadSettings.model_validate({}), EndpointSettings.model_validate({})
     try:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.__main__ import machine
+from benchmarks.machine import machine
 from benchmarks.peers import RUNNERS, Peer, ensure
 from gateway.errors import PeerError
 from gateway.text.formatting import format_text

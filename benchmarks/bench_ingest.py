@@ -30,14 +30,14 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import SAMPLE
+from benchmarks.audio.files import SAMPLE
 from benchmarks.ingest import measurement, report
 from benchmarks.ingest.measurement import Expected, measure
 from benchmarks.ingest.report import ROWS, SECURE, Row
 from benchmarks.ingest.servers import PICOWS, Certificate, started
 from benchmarks.load.plan import MAX_CALLS
 from benchmarks.load.wire import sound
+from benchmarks.machine import machine
 from gateway import config
 from gateway.errors import GatewayError
 from gateway.peers import recording as recordings

@@ -19,8 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import machine
 from benchmarks.kernels.cases import LIBRARY, OURS, TWIN, Contest, contests
+from benchmarks.machine import machine
 from gateway._native import chosen
 
 __all__ = ["main", "measure", "rows", "table"]

@@ -38,12 +38,13 @@ import soundfile
 import soxr
 
 from benchmarks import peers
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import RECORDING, SAMPLE, free_port, gateway
+from benchmarks.audio.files import RECORDING, SAMPLE
 from benchmarks.load.generator import Load
 from benchmarks.load.plan import Plan
 from benchmarks.load.tally import Said
+from benchmarks.machine import machine
 from benchmarks.peers import PEERS, RUNNERS
+from benchmarks.process import free_port, gateway
 from benchmarks.speech import labels
 from benchmarks.speech.labels import Labels
 from benchmarks.speech.latency import Judged, judge, marks, report, table

@@ -21,8 +21,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import GATEWAY, SAMPLE, free_port, gateway, pinned
+from benchmarks.audio.files import SAMPLE
+from benchmarks.machine import machine
+from benchmarks.process import GATEWAY, free_port, gateway, pinned
 
 __all__ = ["main", "measure"]
 

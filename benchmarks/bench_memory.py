@@ -37,13 +37,14 @@ from typing import Any
 import numpy as np
 import uvloop
 
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import SAMPLE, free_port, gateway
+from benchmarks.audio.files import SAMPLE
 from benchmarks.load.crowd import Caller, Crowd, Ending
 from benchmarks.load.generator import raise_descriptor_limit
 from benchmarks.load.pacer import Pacer
 from benchmarks.load.voice import FRAME_BYTES, Sound
+from benchmarks.machine import machine
 from benchmarks.memory import Held, descriptors, held
+from benchmarks.process import free_port, gateway
 from gateway._native import mulaw
 from gateway.config import Settings
 from gateway.errors import GatewayError

@@ -34,6 +34,7 @@ import jiwer
 import numpy as np
 import soundfile
 
+from benchmarks.audio.files import SAMPLE, SPEECH
 from gateway import config
 from gateway._native import mulaw, track
 from gateway.errors import GatewayError
@@ -46,10 +47,6 @@ from gateway.speech.track import FRAME, Ending, Found, Pause, Resumption, Speech
 from models import store
 
 __all__ = ["Follow", "Told", "main", "play", "summary"]
-
-ROOT = Path(__file__).resolve().parents[1]
-SPEECH = ROOT.parent / "shared" / "speech"
-SAMPLE = ROOT / "samples" / "support-call.wav"
 
 
 @dataclass(slots=True)

@@ -35,7 +35,8 @@ import onnxruntime as ort
 import soundfile
 from onnx import TensorProto, helper
 
-from benchmarks.__main__ import machine
+from benchmarks.audio.files import SAMPLE
+from benchmarks.machine import machine
 from gateway import config
 from gateway.errors import GatewayError
 from gateway.speech.engine import Job, Kind, Pcm
@@ -47,7 +48,6 @@ from models.prepare import prepare as prepared_graphs
 
 __all__ = ["floor_graph", "main", "measure", "shares"]
 
-SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "support-call.wav"
 RESULTS = Path(__file__).parent / "results" / "recognizer.json"
 BATCHES = (1, 4, 8, 16)
 LENGTHS = (2, 4, 8)

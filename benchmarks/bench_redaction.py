@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import peers
-from benchmarks.__main__ import machine
-from benchmarks.bench_accuracy import SPEECH
+from benchmarks.audio.files import SPEECH
+from benchmarks.machine import machine
 from benchmarks.text import redaction_speech
 from benchmarks.text.redaction import FOLDER, Dialogue, Miss, read, utterances
 from benchmarks.text.redaction_forms import written

@@ -24,11 +24,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import machine
 from benchmarks.load import sender
 from benchmarks.load.generator import VOID_PACING_MS, raise_descriptor_limit
 from benchmarks.load.pacer import percentile
 from benchmarks.load.voice import FRAME_BYTES, Script, Sound
+from benchmarks.machine import machine
 
 __all__ = ["main", "measure"]
 

@@ -28,10 +28,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import RECORDING, SAMPLE, cpu_seconds, free_port, gateway, resident_mib
+from benchmarks.audio.files import RECORDING, SAMPLE
 from benchmarks.load.voice import Script, Sound, Voice, frame
 from benchmarks.load.wire import MediaSocket, sound
+from benchmarks.machine import machine
+from benchmarks.process import cpu_seconds, free_port, gateway, resident_mib
 from gateway.errors import PeerError
 from gateway.participants import Track
 from gateway.peers import recording as recordings

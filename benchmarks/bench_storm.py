@@ -31,8 +31,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.__main__ import machine
-from benchmarks.bench_calls import SAMPLE, free_port, gateway
+from benchmarks.audio.files import SAMPLE
 from benchmarks.ingest.servers import Certificate
 from benchmarks.load import counters
 from benchmarks.load.asking import Asking
@@ -43,7 +42,9 @@ from benchmarks.load.pacer import Pacer, percentile
 from benchmarks.load.tally import Spread
 from benchmarks.load.voice import Sound
 from benchmarks.load.wire import sound
+from benchmarks.machine import machine
 from benchmarks.memory import held
+from benchmarks.process import free_port, gateway
 from gateway.peers import recording as recordings
 from gateway.peers.client import GatewayClient
 

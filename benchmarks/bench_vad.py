@@ -34,10 +34,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from benchmarks.__main__ import machine
 from benchmarks.audio import nothing
 from benchmarks.audio.conditions import Signal
+from benchmarks.audio.files import ROOT, SPEECH
 from benchmarks.audio.lines import LINES, levelled, speech_frames, telephoned
+from benchmarks.machine import machine
 from benchmarks.speech.vad import (
     FRAME_MS,
     Span,
@@ -64,8 +65,6 @@ from gateway.speech.track import GATE_HOLD_FRAMES
 
 __all__ = ["FRAME_MS", "framed", "main", "measure_cost", "missed", "probabilities", "read", "table", "words"]
 
-ROOT = Path(__file__).resolve().parents[1]
-SPEECH = ROOT.parent / "shared" / "speech"
 MODEL = Path(os.environ.get("GATEWAY_MODELS_DIR", ROOT / "models" / "cache")) / "silero-vad" / "silero_vad.onnx"
 RESULTS = Path(__file__).parent / "results" / "vad.json"
 

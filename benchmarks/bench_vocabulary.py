@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from benchmarks.__main__ import machine
 from benchmarks.audio.conditions import CLEAN, CONDITIONS, disturb
+from benchmarks.audio.files import SPEECH
 from benchmarks.audio.voices import say
-from benchmarks.bench_accuracy import SPEECH, load
+from benchmarks.bench_accuracy import load
+from benchmarks.machine import machine
 from benchmarks.speech.accuracy import Item
 from benchmarks.speech.wer import difference, normalize, one_word, score
 from benchmarks.text.vocabulary import FOLDER, SEED, alike, filled, invented, rare, read, recovered

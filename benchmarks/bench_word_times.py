@@ -30,9 +30,9 @@ import soundfile
 import soxr
 
 from benchmarks import peers
-from benchmarks.__main__ import machine
 from benchmarks.audio.conditions import CONDITIONS, SEED, disturb
-from benchmarks.bench_accuracy import SPEECH
+from benchmarks.audio.files import SPEECH
+from benchmarks.machine import machine
 from benchmarks.peers import PEERS, Peer
 from benchmarks.speech.borders import Word
 from benchmarks.speech.word_times import (

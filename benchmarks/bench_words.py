@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.audio.conditions import CONDITIONS
-from benchmarks.bench_accuracy import SPEECH, load
+from benchmarks.audio.files import SPEECH
+from benchmarks.bench_accuracy import load
 from benchmarks.speech.accuracy import Item
 from benchmarks.speech.wer import one_word, score
 from gateway import config

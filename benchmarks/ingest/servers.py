@@ -29,9 +29,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks import peers
-from benchmarks.bench_calls import ROOT, free_port, gateway, pinned
+from benchmarks.audio.files import ROOT
 from benchmarks.load import counters
 from benchmarks.peers import Peer
+from benchmarks.process import free_port, gateway, pinned
 from gateway.errors import PeerError
 from gateway.peers.client import GatewayClient
 

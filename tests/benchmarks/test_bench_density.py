@@ -12,7 +12,8 @@ import pytest
 import soundfile
 
 from benchmarks import bench_density
-from benchmarks.bench_calls import SAMPLE, pinned
+from benchmarks.audio.files import SAMPLE
+from benchmarks.process import pinned
 from gateway.errors import PeerError
 
 

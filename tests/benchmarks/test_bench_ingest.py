@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import bench_ingest
-from benchmarks.bench_calls import SAMPLE
+from benchmarks.audio.files import SAMPLE
 from benchmarks.bench_ingest import Plan, run
 from benchmarks.ingest import measurement, report
 from benchmarks.ingest.measurement import Expected, measure

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_memory
-from benchmarks.bench_calls import SAMPLE
+from benchmarks.audio.files import SAMPLE
 from benchmarks.bench_memory import STATES, State, measure, quiet, table, unbroken
 from gateway._native import mulaw
 from gateway.config import VadSettings
