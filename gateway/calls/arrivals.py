@@ -17,7 +17,7 @@ class Arrivals:
     """Start requests that wait for a stream of their call, by account and guid.
 
     Args:
-        look: reads media sockets that have brought no stream yet: a start often comes right behind its stream.
+        look: reads media sockets that have brought no stream yet.
     """
 
     def __init__(self, look: Callable[[], None] | None = None) -> None:
@@ -30,6 +30,11 @@ class Arrivals:
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self._waiting
 
+    def look(self) -> None:
+        """Read the newest sockets that have brought no stream yet; one of them may be it."""
+        if self._look is not None:
+            self._look()
+
     async def wait(self, key: tuple[str, str]) -> None:
         """Return when a stream of the call has come.
 
@@ -38,8 +43,6 @@ class Arrivals:
         """
         came = self._waiting[key] = asyncio.get_running_loop().create_future()
         try:
-            if self._look is not None:
-                self._look()
             await asyncio.wait_for(came, START_WAIT_S)
         except TimeoutError:
             raise unknown(key[1]) from None

@@ -108,6 +108,11 @@ class Registry:
         self._arrivals.came((account_id, call.guid))
         return call, stream
 
+    def carries(self, account_id: str, start: Start) -> bool:
+        """Whether a live stream carries one of these tracks of the call."""
+        call = self._calls.get(account_id, start.call_sid)
+        return call is not None and bool(call.displaced_by(start.tracks))
+
     def detach(self, call: Call, stream: Stream, *, completes: bool = True) -> None:
         """A stream has ended, in whatever way; its open utterance is still transcribed."""
         if stream.ended:
@@ -135,8 +140,7 @@ class Registry:
 
     def _end(self, call: Call, parting: Coroutine[Any, Any, None], name: str) -> None:
         """Transcription of a call ends without a stop request: one that comes soon waits for ``parting``."""
-        task = self._spawn(parting, name)
-        self._partings[call] = task
+        self._partings[call] = task = self._spawn(parting, name)
         task.add_done_callback(lambda _: self._parted(call, task))
 
     def _parted(self, call: Call, task: asyncio.Task[None]) -> None:
@@ -181,11 +185,12 @@ class Registry:
 
     async def _start(self, account_id: str, request: StartRequest) -> Outcome:
         key = (account_id, request.guid)
-        call = self._calls.get(*key)
-        if key in self._arrivals or (call is not None and call.pending):
-            raise pending(request.guid)
-        if call is not None and call.state is CallState.TRANSCRIBING:
-            raise RequestError(409, "409-201", f"Transcription of call '{request.guid}' has already been started.")
+        # A start often comes right behind its stream, which may have taken the place of another.
+        self._arrivals.look()
+        if (call := self._known(*key)) is not None:
+            self._catch_up(call)
+            if call.state is CallState.TRANSCRIBING:
+                raise RequestError(409, "409-201", f"Transcription of call '{request.guid}' has already been started.")
         if call is None or not call.streams:
             if self.draining:
                 raise unknown(request.guid)
@@ -206,6 +211,13 @@ class Registry:
         self._calls.note(call)
         log.info("transcription started", call=call.guid, redaction=str(request.redaction))
         return Outcome(True, call.participants())
+
+    def _known(self, account_id: str, guid: str) -> Call | None:
+        """The call, if it is known; it must not have another request under way."""
+        call = self._calls.get(account_id, guid)
+        if (account_id, guid) in self._arrivals or (call is not None and call.pending):
+            raise pending(guid)
+        return call
 
     def _catch_up(self, call: Call) -> None:
         """Read what Twilio has sent up to now, so that the cut is at the newest timestamp."""
@@ -247,11 +259,7 @@ class Registry:
         return outcome
 
     async def _stop(self, account_id: str, guid: str) -> Outcome:
-        key = (account_id, guid)
-        call = self._calls.get(*key)
-        if key in self._arrivals or (call is not None and call.pending):
-            raise pending(guid)
-        if call is None:
+        if (call := self._known(account_id, guid)) is None:
             raise unknown(guid)
         if call.state is not CallState.TRANSCRIBING:
             return await self._parting(call)
@@ -353,11 +361,10 @@ class Registry:
 
     def _flushed(self, call: Call, transcription: Transcription) -> None:
         """The track's queue has been read: a start may open its gate, which empties it."""
-        flushing = self._flushing.get(call)
-        if flushing is not None:
-            flushing.discard(transcription)
-            if not flushing:
-                del self._flushing[call]
+        flushing = self._flushing.get(call, set())
+        flushing.discard(transcription)
+        if not flushing:
+            self._flushing.pop(call, None)
 
     # Life
 

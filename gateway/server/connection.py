@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from typing import cast
 
 import structlog
@@ -16,13 +15,13 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from gateway import metrics
 from gateway._native import reader as reader_kernel
 from gateway.calls import messages
 from gateway.calls.call import Call, Stream
 from gateway.clock import monotonic_ms
 from gateway.errors import PeerError, StoreError, WireError
 from gateway.participants import Track
+from gateway.server.counts import Counts, count_close
 from gateway.server.fragments import Fragments
 from gateway.server.handshake import MAX_MESSAGE, open_protocol
 from gateway.server.life import Life, Verdict
@@ -74,10 +73,11 @@ class MediaConnection(asyncio.Protocol):
         self._fragments = Fragments()
         self._life = Life()
         self._authenticating = False
-        self._skipped_logged = 0.0
-        self._counted = (0, 0)
+        self._counts = Counts(self._reader)
         self._task: asyncio.Task[None] | None = None
-        # How the transport ended, while events of its are still to be handled.
+        # Whom the store knows by the token of this start; it is handled before all that follows it.
+        self._admitted: tuple[Principal, messages.Start] | None = None
+        # How the transport ended; events of its may still be to be handled.
         self._ended: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,20 +108,23 @@ class MediaConnection(asyncio.Protocol):
         # DANGER: the descriptor is still valid here and may be reused right after.
         self._services.plane.unregister(self._reader)
         self._transport = None
-        self._finish("reset" if exc is not None else "closed")
+        self._ended = "reset" if exc is not None else "closed"
+        self._finish()
 
-    def _finish(self, how: str) -> None:
+    def _finish(self) -> None:
         """Handle what is left when no more can come (under TLS: as a rule), in turns as before; then end."""
         if self._reader.pending and not (self._reader.dead or self._life.closing):
-            if self._authenticating:
-                self._ended = how
-            else:
-                self.drain()
-                asyncio.get_running_loop().call_soon(self._finish, how)
+            if not self._authenticating:
+                try:
+                    self.drain()
+                finally:
+                    asyncio.get_running_loop().call_soon(self._finish)
+            return
+        if self not in self._services.plane:
             return
         self._services.plane.remove(self)
-        self._count()
-        self._leave(how)
+        self._counts.carry()
+        self._leave(self._ended or "closed")
         self._reader.close()
         # What lies in circles of references is left to the collector: thousands at once when thousands hang up.
         self._reader.owner = None
@@ -159,6 +162,11 @@ class MediaConnection(asyncio.Protocol):
 
     def _handle_some(self) -> bool:
         """Handle a turn's worth of events; whether there may be more."""
+        if self._admitted is not None:
+            (principal, start), self._admitted = self._admitted, None
+            # A stream that has ended meanwhile takes no track of one that has not.
+            if self._ended is None or not self._services.registry.carries(principal.account_id, start):
+                self._attach(principal, start)
         for _ in range(MAX_EVENTS):
             if self._authenticating:
                 return True
@@ -203,7 +211,7 @@ class MediaConnection(asyncio.Protocol):
                 self._frame(event)
         if protocol.close_expected() and not self._life.closing:
             if protocol.close_sent is not None and protocol.close_rcvd is None:
-                _count_close(protocol.close_sent.code, protocol.close_sent.reason)
+                count_close(protocol.close_sent.code, protocol.close_sent.reason)
             self._closing()
 
     def _frame(self, frame: Frame) -> None:
@@ -283,12 +291,14 @@ class MediaConnection(asyncio.Protocol):
         else:
             self.principal = principal
             if not self._life.closing:
-                self._attach(principal, start)
+                self._admitted = principal, start
         finally:
             self._authenticating = False
-        self.drain()
-        if self._ended is not None:
-            self._finish(self._ended)
+        try:
+            self.drain()
+        finally:
+            if self._ended is not None:
+                self._finish()
 
     def _attach(self, principal: Principal, start: messages.Start) -> None:
         self._call, self._stream = self._services.registry.attach(principal.account_id, start, self)
@@ -298,11 +308,7 @@ class MediaConnection(asyncio.Protocol):
         self._services.plane.known(self._reader)
 
     def _skip(self, reason: str) -> None:
-        metrics.WIRE_SKIPPED.labels(reason).inc()
-        now = time.monotonic()
-        if now - self._skipped_logged >= 1.0:
-            self._skipped_logged = now
-            log.warning("message skipped", reason=reason, call=self._call.guid if self._call else None)
+        self._counts.skip(reason, self._call.guid if self._call else None)
 
     # Endings
 
@@ -319,12 +325,14 @@ class MediaConnection(asyncio.Protocol):
         """Close the socket from our side; its stream ends now."""
         if self._life.closing:
             return
-        _count_close(code, reason)
+        count_close(code, reason)
         self._leave("closed by the gateway")
         self._closing()
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
         self._flush()
+        if self._ended is not None:
+            asyncio.get_running_loop().call_soon(self._finish)
 
     def _closing(self) -> None:
         self._leave("close")
@@ -360,9 +368,7 @@ class MediaConnection(asyncio.Protocol):
         Args:
             now: ``time.monotonic()``.
         """
-        self._count()
-        if self._transport is None:
-            return
+        self._counts.carry()
         known = self.principal is not None
         verdict = self._life.judge(now, known=known, called=self._call is not None, last_media=self._last_media())
         if verdict is Verdict.NO_START:
@@ -384,18 +390,3 @@ class MediaConnection(asyncio.Protocol):
         if self._stream is None:
             return None
         return max((track.last_media_ms for track in self._stream.tracks.values()), default=0) / 1000
-
-    def _count(self) -> None:
-        """Carry the reader's counters over to the metrics."""
-        reader = self._reader
-        messages_before, bytes_before = self._counted
-        metrics.MESSAGES.inc(reader.messages - messages_before)
-        metrics.WIRE_BYTES.inc(reader.bytes - bytes_before)
-        self._counted = (reader.messages, reader.bytes)
-
-
-def _count_close(code: int, reason: str) -> None:
-    """We close a socket; ``reason`` is ours or that of ``websockets``, never the peer's."""
-    metrics.WIRE_CLOSED.labels(str(int(code))).inc()
-    if code not in (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY):
-        log.warning("media socket closed", code=int(code), reason=reason)

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import select
 import sys
 import termios
 from collections.abc import AsyncIterator
@@ -66,12 +67,20 @@ async def write_now(customer: Customer, twilio: Twilio, timestamps: range) -> No
     await arrived(customer, size)
 
 
+def descriptors(customer: Customer) -> dict[int, MediaConnection]:
+    """The gateway's media sockets by their descriptors."""
+    found = {}
+    for socket in customer.gateway.plane.sockets:
+        assert isinstance(socket, MediaConnection)
+        assert socket._transport is not None
+        found[socket._transport.get_extra_info("socket").fileno()] = socket
+    return found
+
+
 async def arrived(customer: Customer, size: int) -> None:
-    """Return when so many bytes lie in the gateway's one media socket."""
-    (socket,) = customer.gateway.plane.sockets
-    assert isinstance(socket, MediaConnection)
-    assert socket._transport is not None
-    gateways = socket._transport.get_extra_info("socket").fileno()
+    """Return when so many bytes lie in the gateway's one media socket; of several, in the one without a call."""
+    found = descriptors(customer)
+    (gateways,) = (fd for fd, socket in found.items() if len(found) == 1 or socket._call is None)
     async with asyncio.timeout(10):
         while int.from_bytes(fcntl.ioctl(gateways, termios.FIONREAD, bytes(4)), sys.byteorder) < size:
             await asyncio.sleep(0)
@@ -107,6 +116,32 @@ async def test_a_start_right_behind_its_stream_does_not_wait_for_the_tick(custom
         await arrived(customer, 200)
         assert (await customer.start(twilio.call_sid))[0] == 200
         twilio.socket.transport.abort()
+
+
+@pytest.mark.skipif(not kernel.HAS_PLANE, reason="only the tick reads ahead of the transport")
+@pytest.mark.parametrize("old", ["alive", "hung up"])
+async def test_a_start_right_behind_a_new_connection_is_for_the_new_stream(customer: Customer, old: str) -> None:
+    """Neither the old stream's end nor the new one's beginning is read when the start comes."""
+    url = await customer.stream_url()
+    async with Twilio.connected(url) as before:
+        await before.settle()
+        (descriptor,) = descriptors(customer)
+        async with Twilio.connected(url, before.call_sid, start=False) as after:
+            plane = customer.gateway.plane
+            assert plane._timer is not None
+            plane._timer.cancel()
+            if old == "hung up":
+                before.socket.transport.abort()
+                async with asyncio.timeout(10):
+                    while not select.select([descriptor], [], [], 0)[0]:
+                        await asyncio.sleep(0)
+            await after.start(["inbound", "outbound"], {})
+            await arrived(customer, 200)
+            assert (await customer.start(before.call_sid))[0] == 200
+            call = await customer.call(before.call_sid)
+            assert (call.state, {track.stream_sid for track in call.tracks}) == ("transcribing", {after.stream_sid})
+            for twilio in (before, after):
+                twilio.socket.transport.abort()
 
 
 async def test_start_stop_resume_and_their_summaries(customer: Customer) -> None:

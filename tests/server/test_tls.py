@@ -27,7 +27,7 @@ from gateway._native import plane as kernel
 from gateway.calls.call import Call, Stream
 from gateway.calls.registry import Registry
 from gateway.server import connection as connections
-from gateway.server import tls
+from gateway.server import life, tls
 from gateway.server.connection import MediaConnection
 from gateway.server.handshake import Doorkeeper
 from gateway.store.records import Principal
@@ -336,24 +336,14 @@ async def test_events_left_over_at_the_end_are_handled_in_turns(
     assert len(set(turns)) == len(turns)
 
 
-@pytest.mark.parametrize("good", [True, False])
-async def test_a_call_that_ends_while_its_token_is_checked_is_kept(
-    secure: Secure, monkeypatch: pytest.MonkeyPatch, good: bool
-) -> None:
-    """The whole of a short call has come, with the end of TLS, before the store has answered."""
-    base, _, token = secure.url.rpartition("/")
+@asynccontextmanager
+async def hung_up(secure: Secure, said: bytes) -> AsyncIterator[tuple[MediaConnection, asyncio.Event]]:
+    """A socket all of whose words have come, and the end of TLS with them, while the store looks at their token.
+
+    The store answers when the event is set.
+    """
     asked, answer = asyncio.Event(), asyncio.Event()
-    streams: list[Stream] = []
-    attach = Registry.attach
-
-    def recording(*args: Any) -> tuple[Call, Stream]:
-        call, stream = attach(*args)
-        streams.append(stream)
-        return call, stream
-
-    monkeypatch.setattr(Registry, "attach", recording)
-    sid = new_sid("MZ")
-    async with line(secure, base) as (reader, writer):
+    async with line(secure, secure.url.rpartition("/")[0]) as (reader, writer):
         await answered(reader, writer)
         socket = only(secure)
         authenticate = socket._services.authenticate
@@ -364,18 +354,85 @@ async def test_a_call_that_ends_while_its_token_is_checked_is_kept(
             return await authenticate(token)
 
         socket._services = replace(socket._services, authenticate=late)
-        writer.write(hello(new_sid("CA"), sid, token if good else "none") + media(sid, 20, seed=4))
+        writer.write(said)
         writer.close()
         await writer.wait_closed()
         await asyncio.wait_for(asked.wait(), 10)
         async with asyncio.timeout(10):
             while socket._transport is not None:
                 await asyncio.sleep(0)
-    assert only(secure) is socket
-    answer.set()
-    await emptied(secure)
+    yield socket, answer
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_a_call_that_ends_while_its_token_is_checked_is_kept(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    streams: list[Stream] = []
+    attach = Registry.attach
+
+    def recording(*args: Any) -> tuple[Call, Stream]:
+        call, stream = attach(*args)
+        streams.append(stream)
+        return call, stream
+
+    monkeypatch.setattr(Registry, "attach", recording)
+    token = secure.url.rpartition("/")[2] if good else "none"
+    sid = new_sid("MZ")
+    said = hello(new_sid("CA"), sid, token) + media(sid, 20, seed=4)
+    async with hung_up(secure, said) as (socket, answer):
+        assert only(secure) is socket
+        answer.set()
+        await emptied(secure)
     newest = [track.newest_ms for stream in streams for track in stream.tracks.values()]
     assert newest == ([400, 400] if good else [])
+
+
+async def test_a_stream_that_has_ended_takes_no_track_of_one_that_goes_on(secure: Secure) -> None:
+    """Twilio has connected anew before the store knew the token of the stream before."""
+    call, newer = new_sid("CA"), new_sid("MZ")
+    said = hello(call, new_sid("MZ"), secure.url.rpartition("/")[2])
+    async with hung_up(secure, said) as (socket, answer), line(secure) as (reader, writer):
+        writer.write(hello(call, newer))
+        await answered(reader, writer)
+        await secure.start(call)
+        answer.set()
+        async with asyncio.timeout(10):
+            while socket in secure.customer.gateway.plane:
+                await asyncio.sleep(0)
+        writer.write(media(newer, 5, seed=6))
+        await answered(reader, writer)
+        assert [received for *_, received, _ in await heard(secure.customer, call)] == [100, 100]
+
+
+async def test_a_store_that_does_not_answer_keeps_no_socket_that_has_ended(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "UNAUTHENTICATED_S", 0.0)
+    said = hello(new_sid("CA"), new_sid("MZ"), secure.url.rpartition("/")[2])
+    async with hung_up(secure, said):
+        await emptied(secure)
+
+
+async def test_a_shutdown_waits_for_no_store(secure: Secure) -> None:
+    said = hello(new_sid("CA"), new_sid("MZ"), secure.url.rpartition("/")[2])
+    async with hung_up(secure, said) as (socket, _):
+        socket.fail(1001, "the gateway shuts down")
+        await emptied(secure)
+
+
+async def test_our_own_mistake_keeps_no_socket_that_has_ended(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = hello(new_sid("CA"), new_sid("MZ"), secure.url.rpartition("/")[2])
+    async with hung_up(secure, said) as (_, answer):
+
+        def broken(*args: Any) -> None:
+            raise RuntimeError("not now")
+
+        monkeypatch.setattr(Registry, "attach", broken)
+        with capture_logs() as told:
+            answer.set()
+            await emptied(secure)
+    assert [one["event"] for one in told if one["log_level"] == "error"] == ["media socket failed"]
 
 
 async def test_the_loop_reads_requests_and_leaves_media_to_the_tick(secure: Secure) -> None:
