@@ -34,6 +34,8 @@ class Load(Protocol):
     window: Window
     sent: int
     """Frames of the calls that are over."""
+    interrupted: bool
+    """Whether nothing more is to be said."""
 
     def at(self, gain_db: int) -> Sound:
         """What is said, so much louder."""
@@ -77,6 +79,11 @@ class Call:
             await socket.close()
             load.sent += socket.frames
 
+    def hang_up(self) -> None:
+        """Say no more: what follows a call's last word follows now."""
+        if self._line is not None and not self._line.over.done():
+            self._line.over.set_result(None)
+
     async def _start(self, gateway: Timed) -> dict[str, str]:
         answer = await gateway.start(self.identity.call_sid)
         parts = answer.get("autotranscribeResponse") or {}
@@ -91,6 +98,8 @@ class Call:
         if self._lost is not None:
             raise GatewayError(self._lost)
         line = self._line = load.pacer.play(socket, self._script())
+        if load.interrupted:
+            self.hang_up()
         load.tally.watch(self.identity.call_sid, Watched(streams, self._first_frame, line.begin))
         load.window.speaks(line.begin)
         await asyncio.wait_for(line.over, plan.duration + plan.manner.stall_ms / 1000 + OVERTIME_SECONDS)

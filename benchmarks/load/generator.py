@@ -95,8 +95,14 @@ class Load:
         self.window = Window(plan.calls, plan.duration, self._look)
         self.sent = 0
         """Frames of the calls that are over: their messages, and what closed their sockets."""
+        self.interrupted = False
+        """Whether nothing more is to be said."""
         self._on_ready = on_ready
         self._on_progress = on_progress
+        # Calls that are to begin, and those that have begun.
+        self._due: set[asyncio.Task[None]] = set()
+        self._calls: set[Call] = set()
+        self._begun = 0
         self._live = 0
         self._done = 0
         self._gone = False
@@ -145,6 +151,15 @@ class Load:
             await self._settle()
         return self._report(seconds, used)
 
+    def interrupt(self) -> None:
+        """Begin no more calls, and hang up those that live; the report tells of what there was."""
+        self.interrupted = True
+        self.window.cancel()
+        for task in self._due:
+            task.cancel()
+        for call in self._calls:
+            call.hang_up()
+
     def _prober(self, timed: Timed) -> contextlib.AbstractAsyncContextManager[Prober | None]:
         if not self.plan.probe:
             return contextlib.nullcontext()
@@ -154,10 +169,14 @@ class Load:
         self._errors[kind] += 1
 
     async def _call(self, gateway: Timed, number: int) -> None:
-        await asyncio.sleep(self.plan.ramp * number / self.plan.calls)
+        if not await self._begins(number):
+            return
+        call = Call(self, number)
+        self._calls.add(call)
+        self._begun += 1
         self._live += 1
         try:
-            await Call(self, number).run(gateway)
+            await call.run(gateway)
             self._done += 1
         except TimeoutError as error:
             self._failed(failure(error))
@@ -165,7 +184,22 @@ class Load:
             # Those of a call are named by who raises them; none has a URL or an id in it.
             self._failed(str(error))
         finally:
+            self._calls.discard(call)
             self._live -= 1
+
+    async def _begins(self, number: int) -> bool:
+        """Wait for a call's turn; false if the run was interrupted before."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._due.add(task)
+        try:
+            await asyncio.sleep(0.0 if self.interrupted else self.plan.ramp * number / self.plan.calls)
+        except asyncio.CancelledError:
+            if not self.interrupted:
+                raise
+        finally:
+            self._due.discard(task)
+        return not self.interrupted
 
     async def _look(self) -> None:
         """At both ends of the time when all calls speak: the gateway's counters, and our own lateness."""
@@ -283,6 +317,7 @@ class Load:
             (f"{self.sent - counted} of {self.sent} messages not counted by the gateway", counted != self.sent),
             ("the gateway dropped or failed something", bool(dropped)),
             ("the gateway did not answer at the end: its counters are of before", self._gone),
+            (f"interrupted: {self._begun} of {self.plan.calls} calls had begun", self.interrupted),
             ("calls failed", bool(self._errors.keys() - failed)),
             ("probes failed", bool(failed)),
             ("transcripts wrong or twice", bool(self.tally.problems)),

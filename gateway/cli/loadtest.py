@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +22,8 @@ from gateway.peers import client, recording
 from gateway.peers.emitter import Ending, Manner
 
 __all__ = ["loadtest"]
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def loadtest(
@@ -108,7 +112,21 @@ def _run(plan: Plan, console: Console) -> dict[str, Any]:
             on_ready=lambda url: console.print(f"receiving on {url} (the gateway's GATEWAY_WEBHOOK__URL)", style="dim"),
             on_progress=lambda progress: live.update(_standing(progress)),
         )
-        return uvloop.run(load.run())
+        return uvloop.run(_interruptible(load))
+
+
+async def _interruptible(load: Load) -> dict[str, Any]:
+    """Run it; Ctrl-C and SIGTERM end it with a report, and a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        for one in INTERRUPTS:
+            loop.remove_signal_handler(one)
+        load.interrupt()
+
+    for one in INTERRUPTS:
+        loop.add_signal_handler(one, interrupt)
+    return await load.run()
 
 
 def _standing(now: Progress) -> Table:

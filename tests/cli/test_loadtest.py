@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,11 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from benchmarks.load import generator
+from benchmarks.process import GATEWAY
 from gateway.cli.main import app
 from gateway.errors import PeerError, UsageError
 from tests.harness import Customer, gateway_running, settings_for
-from tests.peers.peer import Peer
+from tests.peers.peer import Peer, serving
 
 KEY = ("--api-id", "id", "--api-secret", "secret")
 
@@ -121,3 +123,24 @@ def test_the_wire_misbehaves_as_asked_for(
     socket = peer_in_thread.sockets[1]
     assert socket.events("media") == []
     assert socket.close_code == 1006
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+async def test_a_signal_ends_it_with_a_report(call_file: Path, name: str) -> None:
+    peer = Peer()
+    async with serving(peer):
+        options = ("--url", peer.url, "--calls", "2", "--ramp", "0", "--duration", "3600", "--webhook-port", "0")
+        command = (str(GATEWAY), "loadtest", str(call_file), *KEY, *options, "--no-transcripts", "--json")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(40):
+            while peer.media < 20:
+                await asyncio.sleep(0)
+            process.send_signal(getattr(signal, name))
+            printed, told = await process.communicate()
+    report = json.loads(printed)
+    assert report["calls"] == {"asked": 2, "done": 2, "errors": {}}
+    assert report["messages"]["lost"] == 0
+    assert b"interrupted: 2 of 2 calls had begun" in told
+    assert process.returncode == 1

@@ -198,6 +198,43 @@ async def test_failures_are_counted_by_kind(peer: Peer, kind: str) -> None:
     assert not report["ok"]
 
 
+@pytest.mark.parametrize("speaking", [True, False])
+async def test_an_interrupted_run_hangs_up_and_reports(speaking: bool) -> None:
+    """While its one call that has begun speaks, or before; the others would begin in half a minute and more."""
+    peer = Peer()
+    async with serving(peer):
+        load = Load(plan(peer, transcripts=False, ramp=100.0, duration=3600.0))
+        running = asyncio.ensure_future(load.run())
+        async with asyncio.timeout(20):
+            while load.pacer.messages < 10 * speaking:
+                await asyncio.sleep(0)
+            load.interrupt()
+            report = await running
+    begun = report["calls"]["done"]
+    assert begun == 1 or not speaking
+    assert report["calls"]["errors"] == {}
+    assert f"interrupted: {begun} of 3 calls had begun" in report["bad"]
+    assert not report["ok"]
+    assert report["messages"]["sent"] >= 14 * speaking
+    assert report["messages"]["lost"] == 0
+    assert report["steady"] is None
+
+
+async def test_an_interrupted_run_has_no_steady_time() -> None:
+    peer = Peer()
+    async with serving(peer):
+        load = Load(plan(peer, transcripts=False, ramp=0.0, duration=3600.0))
+        running = asyncio.ensure_future(load.run())
+        async with asyncio.timeout(20):
+            while load.window.times is None:
+                await asyncio.sleep(0)
+            load.interrupt()
+            report = await running
+    assert report["calls"] == {"asked": 3, "done": 3, "errors": {}}
+    assert report["steady"] is None
+    assert report["messages"]["lost"] == 0
+
+
 async def test_a_gateway_that_goes_away_is_told_with_what_was_counted() -> None:
     peer = Peer()
 
