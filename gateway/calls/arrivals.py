@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from gateway.calls.model import unknown
 
@@ -14,14 +13,9 @@ START_WAIT_S = 2.0
 
 
 class Arrivals:
-    """Start requests that wait for a stream of their call, by account and guid.
+    """Start requests that wait for a stream of their call, by account and guid."""
 
-    Args:
-        look: reads media sockets that have brought no stream yet.
-    """
-
-    def __init__(self, look: Callable[[], None] | None = None) -> None:
-        self._look = look
+    def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], asyncio.Future[None]] = {}
 
     def __len__(self) -> int:
@@ -29,11 +23,6 @@ class Arrivals:
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self._waiting
-
-    def look(self) -> None:
-        """Read the newest sockets that have brought no stream yet; one of them may be it."""
-        if self._look is not None:
-            self._look()
 
     async def wait(self, key: tuple[str, str]) -> None:
         """Return when a stream of the call has come.

@@ -57,7 +57,7 @@ class Registry:
         speech: SpeechStage | None,
         *,
         store_healthy: Callable[[], bool],
-        look: Callable[[], None] | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self._limits = limits
         self._conversations = conversations
@@ -67,7 +67,8 @@ class Registry:
         self._calls = Ledger()
         self._sockets: dict[Stream, MediaSocket] = {}
         self._transcriptions: dict[tuple[Stream, Track], Transcription] = {}
-        self._arrivals = Arrivals(look)
+        self._look = look
+        self._arrivals = Arrivals()
         self._tasks: set[asyncio.Task[None]] = set()
         # Closed tracks whose utterances are in flight: whoever ends a call waits for all of them.
         self._flushing: dict[Call, set[Transcription]] = {}
@@ -184,18 +185,17 @@ class Registry:
         return outcome
 
     async def _start(self, account_id: str, request: StartRequest) -> Outcome:
-        key = (account_id, request.guid)
         # A start often comes right behind its stream, which may have taken the place of another.
-        self._arrivals.look()
-        if (call := self._known(*key)) is not None:
+        self._look()
+        if (call := self._known(account_id, request.guid)) is not None:
             self._catch_up(call)
             if call.state is CallState.TRANSCRIBING:
                 raise RequestError(409, "409-201", f"Transcription of call '{request.guid}' has already been started.")
         if call is None or not call.streams:
             if self.draining:
                 raise unknown(request.guid)
-            await self._arrivals.wait(key)
-            call = self._calls.take(*key)
+            await self._arrivals.wait((account_id, request.guid))
+            call = self._calls.take(account_id, request.guid)
         refusal = self._conversations.refusal(request) or self._refusal(request)
         if refusal is not None:
             return Outcome(False, call.participants(refusal), refusal.description)

@@ -24,18 +24,6 @@ async def test_a_start_waits_until_its_stream_comes() -> None:
     arrivals.came(KEY)
 
 
-async def test_somebody_else_looks_for_it() -> None:
-    looks = 0
-
-    def look() -> None:
-        nonlocal looks
-        looks += 1
-
-    Arrivals(look).look()
-    assert looks == 1
-    Arrivals().look()
-
-
 async def test_a_stream_that_never_comes_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.calls.arrivals.START_WAIT_S", 0)
     arrivals = Arrivals()

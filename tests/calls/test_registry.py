@@ -144,6 +144,19 @@ async def test_a_start_right_behind_a_new_connection_is_for_the_new_stream(custo
                 twilio.socket.transport.abort()
 
 
+async def test_a_start_without_a_stream_looks_for_it_once(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+
+    monkeypatch.setattr("gateway.calls.arrivals.START_WAIT_S", 0)
+    monkeypatch.setattr(customer.gateway.registry, "_look", look)
+    assert (await customer.start(new_sid("CA")))[0] == 400
+    assert looks == 1
+
+
 async def test_start_stop_resume_and_their_summaries(customer: Customer) -> None:
     async with Twilio.connected(await customer.stream_url()) as twilio:
         await twilio.settle()
