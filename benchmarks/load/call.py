@@ -34,8 +34,10 @@ class Load(Protocol):
     window: Window
     sent: int
     """Frames of the calls that are over."""
-    interrupted: bool
-    """Whether nothing more is to be said."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether nothing more is to be said."""
 
     def at(self, gain_db: int) -> Sound:
         """What is said, so much louder."""

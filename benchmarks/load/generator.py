@@ -95,8 +95,8 @@ class Load:
         self.window = Window(plan.calls, plan.duration, self._look)
         self.sent = 0
         """Frames of the calls that are over: their messages, and what closed their sockets."""
-        self.interrupted = False
-        """Whether nothing more is to be said."""
+        # On the monotonic clock.
+        self._interrupted_at = math.inf
         self._on_ready = on_ready
         self._on_progress = on_progress
         # Calls that are to begin, and those that have begun.
@@ -112,6 +112,11 @@ class Load:
         self._looks: list[NDArray[np.int64]] = []
         self._timed: Timed | None = None
         self._gateway: GatewayClient | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether nothing more is to be said."""
+        return self._interrupted_at < math.inf
 
     def at(self, gain_db: int) -> Sound:
         """The recording, louder or quieter."""
@@ -153,8 +158,7 @@ class Load:
 
     def interrupt(self) -> None:
         """Begin no more calls, and hang up those that live; the report tells of what there was."""
-        self.interrupted = True
-        self.window.cancel()
+        self._interrupted_at = time.monotonic()
         for task in self._due:
             task.cancel()
         for call in self._calls:
@@ -342,7 +346,7 @@ class Load:
     def _steady(self) -> dict[str, Any] | None:
         """The time when every call spoke, by the monotonic clock, and its latency; None if there was no such time."""
         times = self.window.times
-        if times is None:
+        if times is None or self._interrupted_at < times[1]:
             return None
         begin, end = times
         return {"begin": begin, "end": end, "latencyMs": asdict(self.tally.between(begin, end))}

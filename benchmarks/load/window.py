@@ -27,7 +27,6 @@ class Window:
         self._look = look
         self._begins: list[float] = []
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = False
 
     def speaks(self, begin: float) -> None:
         """A call's first frame is due then (monotonic clock)."""
@@ -37,8 +36,8 @@ class Window:
 
     @property
     def times(self) -> tuple[float, float] | None:
-        """Begin and end; None if some call never spoke, or not while all others did, or it was cancelled."""
-        if self._cancelled or len(self._begins) < self._calls:
+        """Begin and end; None if some call never spoke, or not while all others did."""
+        if len(self._begins) < self._calls:
             return None
         begin, end = max(self._begins), min(self._begins) + self._seconds
         return (begin, end) if begin < end else None
@@ -49,14 +48,6 @@ class Window:
         for moment in (begin, end - min(EARLY_SECONDS, (end - begin) / 4)):
             await asyncio.sleep(max(0.0, moment - time.monotonic()))
             await self._look()
-
-    def cancel(self) -> None:
-        """Calls end before their time: if that is while all speak, or before, there is no such time."""
-        times = self.times
-        if times is None or time.monotonic() < times[1]:
-            self._cancelled = True
-            if self._task is not None:
-                self._task.cancel()
 
     async def close(self) -> None:
         """No more looks: calls that failed may have ended before the window did."""
