@@ -56,7 +56,7 @@ async def measure(
             key = json.loads((Path(folder) / "first-key.json").read_text())
             usage = Usage(process.pid)
             watching = asyncio.create_task(usage.watch())
-            before = cpu_seconds(process.pid)
+            before = cpu_seconds([process.pid])
             command = [str(GATEWAY), "loadtest", str(recording), f"--url={url}", f"--webhook-port={port}", "--json"]
             shape = [f"--calls={calls}", f"--duration={duration}", f"--ramp={ramp}", f"--gain={gain}"]
             load = await asyncio.create_subprocess_exec(
@@ -70,7 +70,7 @@ async def measure(
             if not out:
                 raise SystemExit(f"the load did not run: {said.decode().strip()}")
             report: dict[str, Any] = json.loads(out)
-            used = cpu_seconds(process.pid) - before
+            used = cpu_seconds([process.pid]) - before
             steady = report["steady"]
             shares, memory = usage.between(steady["begin"], steady["end"]) if steady else ({}, 0.0)
             return {

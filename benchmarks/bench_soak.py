@@ -107,7 +107,7 @@ class _Soak:
         before = await _judged(client)
         task = progress.add_task("audio", total=self._calls * self._frames * FRAME_MS / 3_600_000)
         parts: list[Part] = []
-        used, heard = cpu_seconds(pid), 0
+        used, heard = cpu_seconds([pid]), 0
         for part in range(PARTS):
             until = self._frames * (part + 1) // PARTS
             frames = (until - self.played) * self._calls * TRACKS
@@ -115,7 +115,7 @@ class _Soak:
                 await self._play(lines, until)
                 progress.update(task, completed=self._calls * self.played * FRAME_MS / 3_600_000)
                 await self._wait(client, before)
-            now = cpu_seconds(pid)
+            now = cpu_seconds([pid])
             parts.append(Part((now - used) / frames * 1e6, resident_mib(pid), self.transcripts - heard))
             used, heard = now, self.transcripts
         for identity, socket, voice in lines:

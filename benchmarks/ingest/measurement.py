@@ -19,11 +19,12 @@ import orjson
 from numpy.typing import NDArray
 
 from benchmarks.ingest.report import Row
-from benchmarks.ingest.servers import GatewayServer, Server, busy_seconds, cpu_seconds
+from benchmarks.ingest.servers import GatewayServer, Server, busy_seconds
 from benchmarks.load.generator import raise_descriptor_limit
 from benchmarks.load.pacer import Line, Pacer, percentile
 from benchmarks.load.voice import FRAME_BYTES, Script, Sound, Voice
 from benchmarks.load.wire import MediaSocket, frame
+from benchmarks.process import cpu_seconds
 from gateway._native import mulaw
 from gateway._native.track_py import Track as Twin
 from gateway.errors import GatewayError

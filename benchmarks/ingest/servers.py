@@ -6,7 +6,6 @@ All of them are asked the same way what they have taken, and their processor tim
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import datetime as dt
 import ipaddress
 import json
@@ -43,7 +42,6 @@ __all__ = [
     "Runner",
     "Server",
     "busy_seconds",
-    "cpu_seconds",
     "gateway_server",
     "nginx",
     "runner",
@@ -59,21 +57,6 @@ PICOWS = Peer(
 )
 
 
-def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time of all threads of some processes, ended threads too, to the nanosecond.
-
-    Raises:
-        PeerError: one of them is gone.
-    """
-    total = 0.0
-    for pid in pids:
-        clock = ctypes.c_int()
-        if _LIBC.clock_getcpuclockid(pid, ctypes.byref(clock)):
-            raise PeerError(f"process {pid} has ended")
-        total += time.clock_gettime(clock.value)
-    return total
-
-
 def busy_seconds(pids: Sequence[int]) -> list[float]:
     """Time that the main thread of each of some processes ran or waited for a core to run on.
 
@@ -81,9 +64,6 @@ def busy_seconds(pids: Sequence[int]) -> list[float]:
     """
     fields = [Path(f"/proc/{pid}/schedstat").read_text().split() for pid in pids]
     return [(int(ran) + int(waited)) / 1e9 for ran, waited, _ in fields]
-
-
-_LIBC = ctypes.CDLL(None)
 
 
 class Server(Protocol):

@@ -19,9 +19,10 @@ from benchmarks.bench_ingest import Plan, run
 from benchmarks.ingest import measurement, report
 from benchmarks.ingest.measurement import Expected, measure
 from benchmarks.ingest.report import Row, as_rows, best, judged, table
-from benchmarks.ingest.servers import busy_seconds, cpu_seconds, nginx_binary, runner
+from benchmarks.ingest.servers import busy_seconds, nginx_binary, runner
 from benchmarks.load.voice import Voice
 from benchmarks.load.wire import sound
+from benchmarks.process import cpu_seconds
 from benchmarks.runners import ingest_work
 from gateway._native import NO_EXTENSIONS, mulaw
 from gateway.errors import PeerError

@@ -52,6 +52,10 @@ class Secure:
         gateway, key = self.customer.gateway, self.customer.key
         return f"{gateway.public_url}/twilio-media/{gateway.tokens.issue(key.account_id, key.api_id)}"
 
+    @property
+    def token(self) -> str:
+        return self.url.rpartition("/")[2]
+
     async def start(self, guid: str) -> None:
         await self._control("start", guid, customerId="C1", agentId="A1")
 
@@ -377,7 +381,7 @@ async def test_a_call_that_ends_while_its_token_is_checked_is_kept(
         return call, stream
 
     monkeypatch.setattr(Registry, "attach", recording)
-    token = secure.url.rpartition("/")[2] if good else "none"
+    token = secure.token if good else "none"
     sid = new_sid("MZ")
     said = hello(new_sid("CA"), sid, token) + media(sid, 20, seed=4)
     async with hung_up(secure, said) as (socket, answer):
@@ -391,7 +395,7 @@ async def test_a_call_that_ends_while_its_token_is_checked_is_kept(
 async def test_a_stream_that_has_ended_takes_no_track_of_one_that_goes_on(secure: Secure) -> None:
     """Twilio has connected anew before the store knew the token of the stream before."""
     call, newer = new_sid("CA"), new_sid("MZ")
-    said = hello(call, new_sid("MZ"), secure.url.rpartition("/")[2])
+    said = hello(call, new_sid("MZ"), secure.token)
     async with hung_up(secure, said) as (socket, answer), line(secure) as (reader, writer):
         writer.write(hello(call, newer))
         await answered(reader, writer)
@@ -409,20 +413,20 @@ async def test_a_store_that_does_not_answer_keeps_no_socket_that_has_ended(
     secure: Secure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(life, "UNAUTHENTICATED_S", 0.0)
-    said = hello(new_sid("CA"), new_sid("MZ"), secure.url.rpartition("/")[2])
+    said = hello(new_sid("CA"), new_sid("MZ"), secure.token)
     async with hung_up(secure, said):
         await emptied(secure)
 
 
 async def test_a_shutdown_waits_for_no_store(secure: Secure) -> None:
-    said = hello(new_sid("CA"), new_sid("MZ"), secure.url.rpartition("/")[2])
+    said = hello(new_sid("CA"), new_sid("MZ"), secure.token)
     async with hung_up(secure, said) as (socket, _):
         socket.fail(1001, "the gateway shuts down")
         await emptied(secure)
 
 
 async def test_our_own_mistake_keeps_no_socket_that_has_ended(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = hello(new_sid("CA"), new_sid("MZ"), secure.url.rpartition("/")[2])
+    said = hello(new_sid("CA"), new_sid("MZ"), secure.token)
     async with hung_up(secure, said) as (_, answer):
 
         def broken(*args: Any) -> None:
@@ -473,7 +477,7 @@ def failed() -> float:
 
 async def test_what_is_not_tls_is_told_once_and_counted(secure: Secure) -> None:
     before = failed()
-    token = secure.url.rpartition("/")[2]
+    token = secure.token
     with capture_logs() as told:
         for _ in range(20):
             await raw(secure, f"GET /twilio-media/{token} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
